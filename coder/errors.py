@@ -86,3 +86,11 @@ class LimitReached(CoderError):
 
 class ToolError(Exception):
     """A mistake the model can mend; the text goes back to it as the tool's result."""
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to end. Not an Exception: nothing but the outermost door may catch it."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.exit = Exit(128 + signal_number)

@@ -1,0 +1,41 @@
+"""The command line: flags → configuration → a face. Only light imports here, so that `--help` stays fast."""
+
+import sys
+from typing import NoReturn
+
+from coder.errors import CoderError, Exit, Interrupted
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """The program. Ends the process with an exit code of the contract, whatever happens inside."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: list[str]) -> int:
+    """`main` without leaving the process: the door where every error becomes a line and an exit code."""
+    import click
+
+    from coder.cli import doors
+    from coder.cli.commands import coder
+
+    doors.guard_process()
+    try:
+        code = coder.main(args=argv, prog_name="coder", standalone_mode=False)
+        doors.flush_stdout()
+        return int(code) if isinstance(code, int) else Exit.DONE
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        return doors.usage_error(argv, error)
+    except CoderError as error:
+        return doors.coder_error(argv, error)
+    except BrokenPipeError:
+        return doors.broken_pipe()
+    except Interrupted as stop:
+        return doors.interrupted(argv, stop.exit)
+    except (KeyboardInterrupt, click.Abort):
+        return doors.interrupted(argv)
+    except OSError as error:
+        return doors.system_error(argv, error)
+    except Exception:
+        return doors.internal_error(argv)

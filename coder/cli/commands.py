@@ -1,0 +1,61 @@
+"""The command tree. Each command's module is imported only when it is called; help texts live here for speed."""
+
+import importlib
+from typing import Any
+
+import click
+
+from coder import __version__
+from coder.cli.options import SharedOptions
+
+# name → (module below coder.cli, one sentence). A command appears here when it works.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("run", "Do one task without questions, for CI and scripts."),
+    "ask": ("ask", "Answer a question about the repository; nothing is edited."),
+    "context": ("context", "Show what the model would see for a task, and what it costs."),
+    "apply": ("apply", "Apply one edit in any accepted format; no model involved."),
+    "undo": ("undo", "Preview, then take back what coder last applied."),
+    "sessions": ("sessions", "List, show, export or delete sessions."),
+    "cost": ("cost", "What was spent, by session, day, repository, role or model."),
+    "trust": ("trust", "List, add or remove trusted repositories."),
+    "config": ("config", "Show the effective settings and where each comes from."),
+    "doctor": ("doctor", "Check the environment and say what to do about it."),
+    "demo": ("demo", "The whole job on a sample repository, without a key: the model is a recording."),
+}
+
+
+class LazyGroup(SharedOptions, click.Group):
+    """A group whose commands are imported when they are looked up, not when help is printed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"coder.cli.{COMMANDS[name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Without a command, coder opens the screen for the repository that holds the current directory.",
+)
+@click.version_option(__version__, message="coder %(version)s")
+@click.option("--task", metavar="TEXT", help="Submit this task at once (screen only).")
+@click.pass_context
+def coder(ctx: click.Context, task: str | None, **_shared: Any) -> int | None:
+    """A terminal coding assistant: every change is drafted, tested in a sandbox, reviewed by hunk, and undoable."""
+    if ctx.invoked_subcommand is not None:
+        if task is not None:
+            raise click.UsageError("--task opens the screen; give the task to `coder run` instead", ctx)
+        return None
+    from coder.cli.screen import open_screen
+
+    return open_screen(ctx, task or "")

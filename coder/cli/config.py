@@ -1,0 +1,56 @@
+"""`coder config`: every effective setting, what it means and where it comes from."""
+
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from coder.cli.options import SharedOptions, gather
+from coder.cli.setup import Setup, prepare
+from coder.config import Settings
+from coder.headless.result import dump
+from coder.text import visible, visible_line
+
+
+@click.command("config", cls=SharedOptions)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the result.")
+@click.option("--trust", is_flag=True, help="Read the repository's .coder.toml as if it were trusted.")
+@click.pass_context
+def command(ctx: click.Context, output: str, trust: bool) -> None:
+    """Show the effective settings and where each comes from."""
+    setup = prepare(gather(ctx), need_repository=False, trust=trust)
+    rows = list(setting_rows(setup))
+    if output == "json":
+        click.echo(dump({"settings": rows, "files": _files(setup)}, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['key']} = {visible_line(dump(row['value']))}")
+        click.echo(f"    {row['meaning']}  [{visible_line(row['origin'])}]")
+    for name, place in _files(setup).items():
+        click.echo(visible(f"{name}: {place}"))
+
+
+def setting_rows(setup: Setup) -> list[dict[str, Any]]:
+    """One row a setting: dotted key, value, meaning, origin ("default" where nothing set it)."""
+    return _rows(Settings, setup.settings, "", setup.config.origins)
+
+
+def _rows(section: type[BaseModel], values: BaseModel, prefix: str, origins: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for name, info in section.model_fields.items():
+        value, key = getattr(values, name), f"{prefix}{name}"
+        if isinstance(value, BaseModel):
+            rows += _rows(type(value), value, f"{key}.", origins)
+            continue
+        plain = values.model_dump(mode="json")[name]
+        origin = next((where for set_key, where in origins.items() if f"{set_key}.".startswith(f"{key}.")), "default")
+        rows.append({"key": key, "value": plain, "meaning": info.description or "", "origin": origin})
+    return rows
+
+
+def _files(setup: Setup) -> dict[str, str]:
+    return {
+        "user configuration": str(setup.places.config_file),
+        "state": str(setup.places.state),
+        "cache": str(setup.places.cache),
+    }

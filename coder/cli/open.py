@@ -1,0 +1,33 @@
+"""Opening a session for a face: recover an interrupted apply first, then repository, session, first event."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+from coder.cli.setup import Setup
+from coder.events import Ask, Emit, Notice
+from coder.repo.apply import recover
+from coder.repo.repository import Repository
+from coder.session.session import Session, SessionOptions
+
+Opener = Callable[[Emit, Ask], Awaitable[Session]]
+
+
+def new_session_id() -> str:
+    """Sortable by time, unique between processes: 20261125-161502-4f1c9a."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def session_opener(setup: Setup, options: SessionOptions) -> Opener:
+    """What a face calls to get its session; blocking parts run in a thread."""
+
+    async def open_session(emit: Emit, ask: Ask) -> Session:
+        session_id = new_session_id()
+        location = setup.repository()
+        for message in await asyncio.to_thread(recover, location, setup.places):
+            emit(Notice(message, "warning"))
+        repository = await asyncio.to_thread(Repository.open, location.root, setup.places, session_id)
+        return Session(repository, setup.settings, setup.places, emit, ask, id=session_id, options=options)
+
+    return open_session

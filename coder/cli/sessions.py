@@ -1,0 +1,81 @@
+"""`coder sessions`: what was asked, in which repository, and how it ended."""
+
+import time
+from typing import Any
+
+import click
+
+from coder.agents.wrap import clip
+from coder.cli.options import SharedOptions, gather
+from coder.cli.setup import prepare
+from coder.errors import Exit
+from coder.headless.result import dump
+from coder.model.messages import message_text
+from coder.session.record import SessionInfo, find_session, list_sessions, load_history
+from coder.text import visible, visible_line
+
+
+@click.command("sessions", cls=SharedOptions)
+@click.argument("action", type=click.Choice(["list", "show", "export", "delete"]), default="list")
+@click.argument("session", required=False, default="")
+@click.option("--all", "everywhere", is_flag=True, help="Sessions of every repository, not only of this one.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the result.")
+@click.pass_context
+def command(ctx: click.Context, action: str, session: str, everywhere: bool, output: str) -> int:
+    """List the sessions of this repository, or show, export (Markdown or JSON) or delete one by its id."""
+    setup = prepare(gather(ctx), need_repository=False)
+    if action == "list":
+        root = "" if everywhere or setup.location is None else str(setup.location.root)
+        infos = list_sessions(setup.places, root)
+        click.echo(dump([_object(info) for info in infos], indent=2) if output == "json" else _table(infos))
+        return Exit.DONE
+    info = find_session(setup.places, session)
+    if action == "delete":
+        info.path.unlink()
+        click.echo(f"deleted {info.id}")
+        return Exit.DONE
+    history = load_history(info.path)
+    if output == "json":
+        click.echo(dump({**_object(info), "history": history}, indent=2))
+    elif action == "export":
+        click.echo(visible(to_markdown(info, history, most=1_000_000)))
+    else:
+        click.echo(visible(to_markdown(info, history, most=2_000)))
+    return Exit.DONE
+
+
+def to_markdown(info: SessionInfo, history: list[dict[str, Any]], *, most: int) -> str:
+    """The conversation as Markdown, each part cut after `most` characters."""
+    parts = [f"# Session {info.id}", f"{info.root} · {info.model} · {info.status}"]
+    for item in history:
+        match item.get("type", "message"):
+            case "message":
+                parts.append(f"## {item.get('role', '')}\n\n{clip(message_text(item), most)}")
+            case "function_call" | "custom_tool_call":
+                text = clip(str(item.get("arguments") or item.get("input") or ""), most)
+                parts.append(f"### {item.get('name')}\n\n```\n{text}\n```")
+            case "function_call_output" | "custom_tool_call_output":
+                parts.append(f"```\n{clip(str(item.get('output', '')), most)}\n```")
+    return "\n\n".join(parts)
+
+
+def _object(info: SessionInfo) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "root": info.root,
+        "model": info.model,
+        "started": info.started,
+        "turns": info.turns,
+        "task": info.task,
+        "status": info.status,
+    }
+
+
+def _table(infos: list[SessionInfo]) -> str:
+    if not infos:
+        return "no sessions here yet"
+    return "\n".join(
+        f"{info.id}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(info.started))}  {info.status:<11}  "
+        f"{visible_line(info.task, 70)}"
+        for info in infos
+    )

@@ -1,0 +1,81 @@
+"""From flags to settings: find the repository, ask the trust store, read the configuration layers in their order."""
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coder import config
+from coder.cli.options import Shared
+from coder.errors import UserError
+from coder.repo.discover import Location, discover
+from coder.repo.trust import TrustStore
+from coder.store import Places, find_places
+
+PROJECT_FILE = ".coder.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a command starts from. `location` is None where no repository was needed and none is there."""
+
+    places: Places
+    location: Location | None
+    trusted: bool
+    config: config.Config
+
+    @property
+    def settings(self) -> config.Settings:
+        return self.config.settings
+
+    def repository(self) -> Location:
+        """The repository's place, for commands that asked for one."""
+        assert self.location is not None
+        return self.location
+
+
+def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False) -> Setup:
+    """Read everything a command needs before it starts. Raises UserError or Refused; writes nothing."""
+    if sys.platform == "win32":
+        raise UserError("coder runs on Linux and macOS", "on Windows, use it inside WSL")
+    enter(shared.cwd)
+    places = find_places()
+    location = _locate(need_repository)
+    trusted = trust or (location is not None and TrustStore(places).is_trusted(location.root))
+    layers = [
+        config.user_layer(shared.config or places.config_file),
+        config.project_layer(location.root / PROJECT_FILE) if location and trusted else None,
+        config.environment_layer(),
+        config.set_layer(shared.assignments),
+        config.flag_layer(shared.settings),
+    ]
+    if shared.config and layers[0] is None:
+        raise UserError(f"there is no configuration file {shared.config}", "check the path given with --config")
+    read = config.load_config(layer for layer in layers if layer)
+    return Setup(places, location, trusted, _with_exclusions(read, shared.exclude))
+
+
+def enter(directory: Path) -> None:
+    """Make `--cwd` the current directory."""
+    try:
+        os.chdir(directory)
+        Path.cwd()
+    except OSError as error:
+        raise UserError(f"cannot work in {directory}: {error.strerror}", "give another directory with --cwd") from None
+
+
+def _locate(needed: bool) -> Location | None:
+    try:
+        return discover(Path.cwd())
+    except UserError:
+        if needed:
+            raise
+        return None
+
+
+def _with_exclusions(read: config.Config, patterns: Iterable[str]) -> config.Config:
+    """`--exclude` adds to what the configuration excludes; it never replaces it."""
+    settings = read.settings
+    context = settings.context.model_copy(update={"exclude": (*settings.context.exclude, *patterns)})
+    return config.Config(settings.model_copy(update={"context": context}), read.origins)

@@ -1,0 +1,44 @@
+"""`coder undo`: preview, then restore what an applied change replaced. Itself a checkpoint, so it can be undone."""
+
+import sys
+import time
+
+import click
+
+from coder.cli.options import SharedOptions, gather
+from coder.cli.setup import prepare
+from coder.errors import Exit, Failed, UserError
+from coder.repo.apply import recover
+from coder.repo.checkpoint import list_checkpoints, preview, undo
+from coder.text import visible
+
+
+@click.command("undo", cls=SharedOptions)
+@click.argument("checkpoint", required=False, default="")
+@click.option("--list", "list_them", is_flag=True, help="List what can be undone, newest first.")
+@click.option("--yes", is_flag=True, help="Restore without asking.")
+@click.pass_context
+def command(ctx: click.Context, checkpoint: str, list_them: bool, yes: bool) -> int:
+    """Take back CHECKPOINT (default: what coder applied last). Files that changed since are never overwritten."""
+    setup = prepare(gather(ctx))
+    location = setup.repository()
+    for message in recover(location, setup.places):
+        click.echo(visible(f"coder: {message}"), err=True)
+    if list_them:
+        for item in list_checkpoints(location, setup.places):
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(item.when))
+            state = "  (undone)" if item.undone else ""
+            click.echo(visible(f"{item.id}  {when}  {item.label.splitlines()[0]}  {', '.join(item.paths)}{state}"))
+        return Exit.DONE
+    items = preview(location, setup.places, checkpoint)
+    if not items:
+        raise Failed("there is nothing to undo", "`coder undo --list` shows checkpoints")
+    for line in items:
+        click.echo(visible(f"{line.path}: {line.what}"))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UserError("undo asks first, and there is no terminal", "use --yes")
+        click.confirm("Restore?", default=False, abort=True, err=True)
+    made = undo(location, setup.places, checkpoint)
+    click.echo(visible(f"restored: {', '.join(made.paths)}"))
+    return Exit.DONE

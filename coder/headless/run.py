@@ -1,0 +1,231 @@
+"""A run without a person: the session's turn under a time limit and signals, answers by policy, exactly one result."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from coder import events
+from coder.errors import ApiError, CoderError, Exit, Interrupted, LimitReached
+from coder.events import Ask, Emit
+from coder.headless import result as results
+from coder.headless.progress import Progress
+from coder.headless.stream import event_object
+from coder.headless.text import summary_text
+from coder.session import policy
+from coder.session.outcome import Outcome
+from coder.session.session import Session
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is printed: the format on stdout, the result object into `file`, the test report into `junit`."""
+
+    format: Literal["text", "json", "jsonl", "patch"] = "text"
+    file: Path | None = None
+    junit: Path | None = None
+    quiet: bool = False
+    verbose: bool = False
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run: how to open its session, the task, the limits and the policy that answers in place of a person."""
+
+    open_session: Callable[[Emit, Ask], Awaitable[Session]]
+    task: str
+    output: Output
+    allow: tuple[str, ...] = ()
+    timeout: float | None = None
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is known of a run while it goes on; turned into the result at its end."""
+
+    job: Job
+    progress: Emit
+    result: dict[str, Any] = field(default_factory=results.empty_result)
+    started: float = field(default_factory=time.monotonic)
+    seq: int = 0
+    session: Session | None = None
+    signal: int = 0
+    broken_pipe: bool = False
+    task: asyncio.Task[Outcome] | None = None
+
+
+def run(job: Job) -> int:
+    """Carry out the job and print its result; returns the exit code. Raises nothing that has a code of its own."""
+    output = job.output
+    progress = Progress(quiet=output.quiet, verbose=output.verbose, secrets=output.secrets)
+    return asyncio.run(_main(_Run(job, progress)))
+
+
+async def _main(run: _Run) -> int:
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, _stop, run, number)
+    try:
+        code = await _finish(run)
+        return await _deliver(run, code)
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+        if run.session:
+            await run.session.close()
+
+
+async def _finish(run: _Run) -> Exit:
+    """Run the turn to whatever end it has; fill the result."""
+    result = run.result
+    try:
+        run.task = asyncio.ensure_future(_turn(run))
+        async with asyncio.timeout(run.job.timeout):
+            outcome = await run.task
+        _fill_outcome(run, outcome)
+        results.with_end(result, outcome.exit)
+        if outcome.exit not in (Exit.DONE, Exit.UNCHANGED):
+            results.with_end(result, outcome.exit, outcome.summary)
+        return outcome.exit
+    except TimeoutError:
+        return _failed(run, LimitReached(f"the time limit of {run.job.timeout:g} s was reached", "raise --timeout"))
+    except asyncio.CancelledError:
+        code = Exit.PIPE if run.broken_pipe else Exit(128 + (run.signal or signal.SIGINT))
+        results.with_end(result, code, code.sentence)
+        return code
+    except Interrupted as stop:
+        results.with_end(result, stop.exit, stop.exit.sentence)
+        return stop.exit
+    except CoderError as error:
+        return _failed(run, error)
+
+
+async def _turn(run: _Run) -> Outcome:
+    run.session = await run.job.open_session(lambda event: _emit(run, event), lambda asked: _answer(run, asked))
+    return await run.session.run(run.job.task)
+
+
+def _failed(run: _Run, error: CoderError) -> Exit:
+    code = error.code if isinstance(error, ApiError) else ""
+    results.with_end(run.result, error.exit, error.message, error.hint, code)
+    return error.exit
+
+
+def _stop(run: _Run, number: int) -> None:
+    run.signal = run.signal or number
+    if run.task:
+        run.task.cancel()
+
+
+async def _answer(run: _Run, question: events.Question) -> events.Answer:
+    """Policy in place of a person."""
+    match question:
+        case events.Review(proposal):
+            return policy.decide(proposal, run.job.allow)
+        case events.ApproveCommand():
+            command = " ".join(question.commands[0]) if question.commands else ""
+            text = f"the tests did not run: nobody approved {command!r} ({question.origin}); use --test or --trust"
+            _emit(run, events.Notice(text, "warning"))
+            return False
+        case events.ApproveSpending():
+            _emit(run, events.Notice(f"this turn may cost up to ${question.forecast_usd:.2f}"))
+            return True
+
+
+def _emit(run: _Run, event: events.Event) -> None:
+    """Every fact goes to the watcher on stderr, to the lines on stdout if asked for, and into the result."""
+    if isinstance(event, events.Notice) and event.level == "warning":
+        run.result["warnings"].append(event.text)
+    run.progress(event)
+    if run.job.output.format == "jsonl" and not run.broken_pipe:
+        line = event_object(event)
+        if line:
+            try:
+                print(results.dump({"seq": run.seq, **line}), flush=True)
+                run.seq += 1
+            except OSError:
+                run.broken_pipe = True
+                _stop(run, signal.SIGPIPE)
+
+
+def _fill_outcome(run: _Run, outcome: Outcome) -> None:
+    result = run.result
+    result["summary"] = outcome.summary
+    result["files"] = results.files_list(outcome.files)
+    result["patch"] = outcome.patch.decode("utf-8", "surrogateescape")
+    result["checkpoint"] = outcome.checkpoint.id if outcome.checkpoint else None
+    result["commit"] = outcome.commit or None
+
+
+def _fill_session(run: _Run) -> None:
+    """What is true of the session however the turn ended: money, evidence, and the patch there was."""
+    result, session = run.result, run.session
+    result["duration_s"] = round(time.monotonic() - run.started, 3)
+    if session is None:
+        return
+    result["session"] = session.id
+    result["sandbox"] = session.sandbox_text
+    result["usage"] = results.usage_list(session.usages)
+    result["cost_usd"] = session.cost_usd
+    result["tests"] = results.tests_object(session.evidence)
+    result["triage"] = results.triage_list(session.triage)
+    if not result["patch"]:
+        files, patch = session.draft_patch()
+        result["files"], result["patch"] = results.files_list(files), patch.decode("utf-8", "surrogateescape")
+
+
+async def _deliver(run: _Run, code: Exit) -> int:
+    """Print the result once. If nobody can take it, the change is taken back: only exit 0 leaves one behind."""
+    _fill_session(run)
+    try:
+        _write_files(run)
+        _print_result(run, code)
+        return code
+    except BrokenPipeError:
+        code = Exit.PIPE
+    except OSError as error:
+        code = Exit.FAILED
+        print(f"coder: cannot write the result: {error.strerror}", file=sys.stderr)
+    if run.session and run.result["checkpoint"]:
+        await run.session.undo(run.result["checkpoint"])
+    return code
+
+
+def _print_result(run: _Run, code: Exit) -> None:
+    result, output = run.result, run.job.output
+    match output.format:
+        case "json":
+            print(results.dump(result, indent=2), flush=True)
+        case "jsonl":
+            print(results.dump({"type": "result", "seq": run.seq, **result}), flush=True)
+        case "patch" if code is Exit.DONE:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(result["patch"].encode("utf-8", "surrogateescape"))
+            sys.stdout.buffer.flush()
+        case _:
+            print(summary_text(result), flush=True)
+    if code is not Exit.DONE and result["error"]:
+        _say_error(result["error"])
+
+
+def _say_error(error: dict[str, str]) -> None:
+    with contextlib.suppress(OSError):
+        print(f"coder: {error['message']}" + (f"\n  {error['hint']}" if error["hint"] else ""), file=sys.stderr)
+
+
+def _write_files(run: _Run) -> None:
+    output = run.job.output
+    if output.file:
+        output.file.write_text(results.dump(run.result, indent=2) + "\n", encoding="utf-8")
+    if output.junit and run.session:
+        from coder.verify.junit import write_junit
+
+        output.junit.write_bytes(write_junit(run.session.evidence))

@@ -1,0 +1,1 @@
+"""One conversation on one repository: snapshot, plan, turn, tests, review, apply, undo."""

@@ -1,0 +1,127 @@
+"""From approved hunks to files: select, merge with what changed meanwhile, write all or nothing, commit if asked."""
+
+import stat
+from dataclasses import dataclass
+
+from coder.errors import CoderError, Failed
+from coder.repo import apply as journal
+from coder.repo.apply import FileChange
+from coder.repo.checkpoint import undo
+from coder.repo.diff import select
+from coder.repo.merge import merge3
+from coder.repo.repository import Repository
+from coder.session.outcome import Destination
+from coder.store import Places
+from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What was approved and what became of it. `merged` are files that had changed meanwhile and were merged."""
+
+    files: tuple[FileDiff, ...]
+    patch: bytes
+    checkpoint: Checkpoint | None = None
+    commit: str = ""
+    merged: tuple[str, ...] = ()
+
+
+def approved_tree(repository: Repository, proposal: Proposal, decision: ReviewDecision) -> tuple[str, bytes]:
+    """The tree that the approved hunks make of the snapshot, and their exact patch. git applies what was shown."""
+    patch = select(proposal.files, decision)
+    tree = repository.apply(proposal.snapshot, patch) if patch else proposal.snapshot
+    return tree, patch
+
+
+def land(
+    repository: Repository,
+    places: Places,
+    proposal: Proposal,
+    decision: ReviewDecision,
+    destination: Destination,
+    message: str,
+    *,
+    hooks: bool = False,
+) -> Landed:
+    """Carry out an approved decision. Blocking; raises Failed or Refused with everything as it was before."""
+    tree, patch = approved_tree(repository, proposal, decision)
+    files = repository.diff(proposal.snapshot, tree)
+    match destination.kind:
+        case "nothing":
+            return Landed(files, patch)
+        case "patch":
+            if destination.patch_file is not None:
+                _write_patch(destination, patch)
+            return Landed(files, patch)
+        case "tree":
+            checkpoint, merged = _write_files(repository, places, proposal.snapshot, tree, files, message)
+            return Landed(files, patch, checkpoint, merged=merged)
+        case "commit":
+            checkpoint, merged = _write_files(repository, places, proposal.snapshot, tree, files, message)
+            commit = _commit_or_undo(repository, places, patch, destination, message, checkpoint, hooks)
+            return Landed(files, patch, checkpoint, commit, merged)
+
+
+def _write_files(
+    repository: Repository, places: Places, snapshot: str, tree: str, files: tuple[FileDiff, ...], label: str
+) -> tuple[Checkpoint, tuple[str, ...]]:
+    changes, merged = [], []
+    for file in files:
+        after = None if file.kind == "deleted" else repository.read(tree, file.path)
+        change, was_merged = _change(repository, snapshot, file, after)
+        changes.append(change)
+        if was_merged:
+            merged.append(file.path)
+        if file.kind == "renamed":
+            gone, _ = _change(repository, snapshot, file, None, path=file.old_path)
+            changes.append(gone)
+    return journal.apply(repository.location, places, changes, label), tuple(merged)
+
+
+def _change(
+    repository: Repository, snapshot: str, file: FileDiff, after: bytes | None, *, path: str = ""
+) -> tuple[FileChange, bool]:
+    """One file's change against what is on disk now, merged if that is no longer what the snapshot held."""
+    path = path or file.path
+    base = repository.read(snapshot, path)
+    now = repository.work_tree_bytes(path)
+    merged = False
+    if now != base:
+        if now is None or base is None or after is None:
+            raise Failed(f"{path} changed since the task began", "review the proposal again; nothing was written")
+        result = merge3(base, now, after)
+        if result.conflict:
+            raise Failed(f"{path} changed since the task began, and the changes conflict", "nothing was written")
+        after, merged = result.content, True
+    executable = file.new_mode == "100755" if file.new_mode != file.old_mode and after is not None else None
+    return FileChange(path, now, _mode(repository, path) if now is not None else None, after, executable), merged
+
+
+def _mode(repository: Repository, path: str) -> int:
+    return stat.S_IMODE((repository.location.root / path).lstat().st_mode)
+
+
+def _commit_or_undo(
+    repository: Repository,
+    places: Places,
+    patch: bytes,
+    destination: Destination,
+    message: str,
+    checkpoint: Checkpoint,
+    hooks: bool,
+) -> str:
+    from coder.repo.commit import commit
+
+    try:
+        return commit(repository, patch, message, destination.branch or None, hooks)
+    except CoderError:
+        undo(repository.location, places, checkpoint.id)
+        raise
+
+
+def _write_patch(destination: Destination, patch: bytes) -> None:
+    assert destination.patch_file is not None
+    try:
+        destination.patch_file.write_bytes(patch)
+    except OSError as error:
+        raise Failed(f"cannot write {destination.patch_file}: {error.strerror}", "nothing was changed") from None

@@ -1,0 +1,50 @@
+"""What the triager is shown, and what its answer is checked against: the redacted log, the diff, the draft's lines."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from coder.agents.subagents import Ground, Helpers, triage
+from coder.repo.repository import Repository
+from coder.text import redact
+from coder.values import Evidence, TestReport, TriageCard
+
+MAX_LOG_BYTES = 4_000_000
+MAX_CARDS = 5  # clusters that a model call is spent on; the rest keep what the rules say
+MAX_TRACES = 3  # failures of one cluster whose traces are shown
+
+
+async def triage_failures(
+    helpers: Helpers, repository: Repository, snapshot: str, evidence: Evidence, cards: Sequence[TriageCard]
+) -> tuple[TriageCard, ...]:
+    """The first cards with the small model's reading of them, the others as they are."""
+    ground = find_ground(repository, snapshot, evidence)
+    return (*await triage(helpers, cards[:MAX_CARDS], ground), *cards[MAX_CARDS:])
+
+
+def find_ground(repository: Repository, snapshot: str, evidence: Evidence) -> Ground:
+    """The facts about a failed run. Logs are redacted here: what a model quotes is quoted from this text."""
+    failed = [report for report in evidence.reports if not report.ok]
+    diff = repository.patch(snapshot, evidence.tree).decode("utf-8", "replace")
+
+    @cache
+    def line_count(path: str) -> int:
+        content = repository.read(evidence.tree, path)
+        return 0 if content is None else content.count(b"\n") + (not content.endswith(b"\n"))
+
+    def excerpt(card: TriageCard) -> str:
+        named = [failure for report in failed for failure in report.failures if failure.name in card.tests]
+        traces = [failure.trace or failure.message for failure in named[:MAX_TRACES]]
+        return redact("\n\n".join(filter(None, traces))) or "\n".join(map(_read_log, failed))
+
+    log = "\n".join(map(_read_log, failed))
+    traces = redact("\n".join(failure.trace for report in failed for failure in report.failures))
+    return Ground(f"{log}\n{traces}", diff, line_count, excerpt)
+
+
+def _read_log(report: TestReport) -> str:
+    try:
+        with Path(report.log).open("rb") as file:
+            return redact(file.read(MAX_LOG_BYTES).decode("utf-8", "replace"))
+    except OSError:
+        return ""
