@@ -1,0 +1,98 @@
+"""Room in the window: how full it is, and what goes when it is full. Deterministic; no model is asked to summarise.
+
+User messages (rules, tasks, plans) and the ledger of edits stay verbatim; of the steps only the last ones stay, whole.
+The state of files is never remembered here: it is in the draft, and can be read again.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from coder import prompts
+from coder.agents.wrap import clip, wrap
+from coder.context.tokens import estimate_tokens
+from coder.errors import LimitReached
+from coder.model.messages import Reply, user_message
+
+KEPT = 0.25  # of the window, for the last steps that stay
+MAX_LEDGER = 120_000  # characters of patches that stay verbatim
+
+
+class Window:
+    """How many tokens the next request has: the provider's count of the last one, and an estimate of what came since."""
+
+    def __init__(self, max_input: int, fixed: str) -> None:
+        self.max_input = max_input
+        self.compactions = 0
+        self._fixed = estimate_tokens(fixed)
+        self._tokens, self._items = self._fixed, 0
+
+    def tokens(self, history: Sequence[dict[str, Any]]) -> int:
+        return self._tokens + sum(map(_tokens, history[self._items :]))
+
+    def learn(self, reply: Reply, sent_items: int) -> None:
+        """Take over the provider's count for a request of `sent_items` items and the reply appended to it."""
+        if reply.usage.input_tokens and not reply.usage.estimated:
+            self._tokens = reply.usage.input_tokens + reply.usage.output_tokens
+            self._items = sent_items + len(reply.items)
+
+    def make_room(self, history: list[dict[str, Any]], edits: Sequence[str]) -> bool:
+        """Compact `history` in place if it does not fit. Raises LimitReached if it can't be made to fit."""
+        if self.tokens(history) <= self.max_input:
+            return False
+        history[:] = compact(history, edits, int(self.max_input * KEPT))
+        self.compactions += 1
+        self._tokens, self._items = self._fixed, 0
+        if self.tokens(history) > self.max_input:
+            raise LimitReached(
+                f"the conversation does not fit the model's {self.max_input} input tokens any more",
+                "start a new session, or lower --context-budget",
+            )
+        return True
+
+
+def compact(history: Sequence[dict[str, Any]], edits: Sequence[str], keep_tokens: int) -> list[dict[str, Any]]:
+    """`history` without its older steps, and in their place the patches of the edits made in them.
+
+    The last step always stays, earlier ones as long as they fit into `keep_tokens` together.
+    """
+    groups = _whole_steps(history)
+    room, first_kept = keep_tokens, len(groups)
+    for position in range(len(groups) - 1, -1, -1):
+        if not _is_user(groups[position][0]):
+            room -= sum(map(_tokens, groups[position]))
+            if room < 0 and first_kept < len(groups):
+                break
+            first_kept = position
+    kept: list[dict[str, Any]] = []
+    for position, group in enumerate(groups):
+        if position == first_kept:
+            patches = clip("".join(edits), MAX_LEDGER) or "(no edit so far)\n"
+            kept.append(user_message(prompts.fill("compaction", edits=wrap("edits in the draft", patches))))
+        if position >= first_kept or _is_user(group[0]):
+            kept += group
+    return kept
+
+
+def _whole_steps(history: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The history cut where a user message stands or a new reply begins, so that no call loses its result."""
+    groups: list[list[dict[str, Any]]] = []
+    for item in history:
+        before = groups[-1][-1] if groups else None
+        begins = before is None or _is_user(item) or _is_user(before) or (_is_output(before) and not _is_output(item))
+        if begins:
+            groups.append([])
+        groups[-1].append(item)
+    return groups
+
+
+def _is_user(item: dict[str, Any]) -> bool:
+    return item.get("role") == "user"
+
+
+def _is_output(item: dict[str, Any]) -> bool:
+    return str(item.get("type", "")).endswith("_output")
+
+
+def _tokens(item: dict[str, Any]) -> int:
+    return estimate_tokens(json.dumps(item, ensure_ascii=False))

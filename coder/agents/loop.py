@@ -1,0 +1,102 @@
+"""The turn on one page: ask the model, append whole steps, run what it called for, repeat. Growth goes elsewhere."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from coder.agents.agent import Agent
+from coder.agents.calls import INTERRUPTED, Calls
+from coder.agents.compaction import Window
+from coder.agents.text_edit import take_text_edit
+from coder.agents.tool import Desk
+from coder.errors import LimitReached
+from coder.events import Notice, ReplyFinished, StepAbandoned, StepStarted, TextDelta
+from coder.model.client import Client
+from coder.model.messages import tool_output, user_message
+
+Ending = Literal["finished", "malformed", "repeated", "max_output", "content_filter", "refusal"]
+
+STRIKES = 3  # steps in a row that held nothing but malformed or repeated calls
+
+CUT = (
+    "[coder: your last reply was cut off at the output limit and nothing of it was carried out. "
+    "Answer again, shorter: one small edit per call.]"
+)
+
+SAID = {
+    "max_output": "the model's reply was cut off at the output limit twice; nothing of it was carried out",
+    "content_filter": "the provider's content filter stopped the reply; nothing of it was carried out",
+    "refusal": "the model refused the task",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Checked before each call. `deadline` is on time.monotonic(), `max_input` in tokens; money is the client's."""
+
+    max_steps: int = 50
+    deadline: float | None = None
+    max_input: int = 258_000
+
+    def check(self, step: int) -> None:
+        """Raises LimitReached if step `step` (from 1) may not be taken."""
+        if step > self.max_steps:
+            raise LimitReached(f"the turn took its {self.max_steps} steps", "allow more with --max-steps")
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise LimitReached("the time limit was reached", "allow more with --timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnd:
+    """Why the turn ended, the last reply's text, and the steps it took."""
+
+    status: Ending
+    text: str
+    steps: int
+
+
+async def run_turn(
+    agent: Agent, client: Client, history: list[dict[str, Any]], desk: Desk, limits: Limits, cache_key: str
+) -> TurnEnd:
+    """One turn on `history` (input items, the user's message last), which grows in place by whole steps.
+
+    Raises LimitReached before a call that a limit forbids, and what the client raises. Whatever flies, and also when
+    the turn is cancelled, `history` stays one that the provider accepts.
+    """
+    calls, window = Calls(agent.tools, desk), Window(limits.max_input, agent.fixed_text)
+    step, cut, refused_text = 0, False, ""
+    while True:
+        step += 1
+        limits.check(step)
+        if window.make_room(history, desk.edits):
+            calls.forget()
+        desk.emit(StepStarted(step, window.tokens(history)))
+        request = agent.request(history, f"{cache_key}:{window.compactions}" if window.compactions else cache_key)
+        reply = await client.reply(request, lambda text: desk.emit(TextDelta(text)))
+        if reply.finish == "max_output" and not cut:
+            cut = True
+            desk.emit(StepAbandoned("the reply was cut off at the output limit"))
+            history += [user_message(CUT)]
+            continue
+        if reply.finish != "completed":  # nothing of it enters the history or is executed
+            desk.emit(Notice(SAID[reply.finish], "warning"))
+            return TurnEnd(reply.finish, reply.text, step)
+        cut = False
+        desk.emit(ReplyFinished(reply.text))
+        window.learn(reply, len(history))
+        outputs: dict[str, str] = {}
+        try:
+            await calls.run(reply.calls, outputs)
+        finally:  # together: a call without its result is refused by every provider
+            history += [*reply.items, *(tool_output(c, outputs.get(c.call_id, INTERRUPTED)) for c in reply.calls)]
+        if calls.strikes >= STRIKES:
+            return TurnEnd(calls.fault, reply.text, step)
+        if reply.calls:
+            continue
+        refusal = await take_text_edit(reply.text, desk) if agent.edits else ""
+        if not refusal:
+            return TurnEnd("finished", reply.text, step)
+        if reply.text == refused_text:
+            return TurnEnd("repeated", reply.text, step)
+        refused_text = reply.text
+        history += [user_message(refusal)]

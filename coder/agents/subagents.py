@@ -1,0 +1,247 @@
+"""The helper minds of the small model: one question, one strict JSON reply, checked before anyone believes it.
+
+Their replies are data. What they quote is looked up in the log, the lines they suspect in the tree, the names they
+list in the file; what is not there is dropped. When a call fails or brings nothing usable, the rules' answer stands.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coder.agents.agent import make_agent
+from coder.agents.tool import explain
+from coder.agents.wrap import clip, wrap
+from coder.config import Settings
+from coder.errors import ApiError, LimitReached
+from coder.events import Emit, Notice, SubagentFinished, SubagentStarted
+from coder.model.client import Client
+from coder.model.messages import Reply, Request, user_message
+from coder.model.strict import strict_schema
+from coder.values import TriageCard, TriageCause
+
+PARALLEL = 4  # calls of one kind in flight
+MAX_FILE = 60_000  # characters of one file that a summary is made from
+MAX_BATCH = 60_000  # characters of small files that share one call
+MAX_OUTLINE = 400  # characters of a candidate's outline
+MAX_LOG = 16_000  # characters of one cluster's log
+MAX_DIFF = 12_000
+
+_ids = itertools.count(1)
+Shape = TypeVar("Shape", bound="Answer")
+
+
+class Answer(BaseModel):
+    """A structured reply: unknown fields refused, so that a model's improvisation is seen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileSummary(Answer):
+    path: str
+    purpose: str
+    names: list[str]
+    depends_on: list[str]
+    pitfalls: list[str]
+
+
+class Summaries(Answer):
+    files: list[FileSummary]
+
+
+class Selection(Answer):
+    best: list[int]
+
+
+class Place(Answer):
+    path: str
+    line: int
+
+
+class Triage(Answer):
+    cause: Literal["change", "wrong_test", "environment", "flaky", "timeout", "unrelated", "unknown"]
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    quotes: list[str]
+    places: list[Place]
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """What every helper call needs. `note` collects nothing: a failed helper is said once, as a Notice."""
+
+    client: Client
+    settings: Settings
+    emit: Emit
+    session: str
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL))
+
+    async def ask(self, prompt: str, text: str, shape: type[Shape], summary: str) -> Shape | None:
+        """One strict-schema call of the subagent `prompt`. None, and a Notice, if it brought nothing usable."""
+        agent = make_agent(f"subagents/{prompt}", self.settings)
+        request = Request(
+            role=agent.role,
+            model=agent.model,
+            instructions=agent.instructions,
+            input=(user_message(text),),
+            schema=strict_schema(shape.model_json_schema()),
+            schema_name=prompt,
+            effort=agent.effort,
+            max_output=agent.max_output,
+            cache_key=f"{self.session}:{prompt}",
+        )
+        async with self._slots:
+            call = f"{prompt}-{next(_ids)}"
+            self.emit(SubagentStarted(call, agent.role, agent.model, summary))
+            answer: Shape | None = None
+            reply: Reply | None = None
+            try:
+                reply = await self.client.reply(request)
+                answer = _parse(reply, shape)
+            except (ApiError, LimitReached, Unusable) as error:
+                self.emit(Notice(f"{prompt}: {error}; going on without it", "warning"))
+            finally:
+                self.emit(SubagentFinished(call, agent.role, answer is not None, reply.usage if reply else None))
+            return answer
+
+
+class Unusable(Exception):
+    """A reply that is no answer: cut off, refused, or not of the schema."""
+
+
+def _parse(reply: Reply, shape: type[Shape]) -> Shape:
+    if reply.finish != "completed":
+        raise Unusable(f"the reply ended with {reply.finish}")
+    try:
+        return shape.model_validate_json(reply.text)
+    except ValidationError as error:
+        raise Unusable(f"the reply is not of its schema ({explain(error, 1)})") from None
+    except (ValueError, RecursionError):
+        raise Unusable("the reply is not JSON") from None
+
+
+# ── summarizer ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def summarize(helpers: Helpers, files: Mapping[str, str]) -> dict[str, str]:
+    """A summary of a few lines for each file (path → text) that got one; small files share a call."""
+    batches = list(_batches(files))
+    replies = await asyncio.gather(*(_summaries(helpers, batch) for batch in batches))
+    return {path: text for found in replies for path, text in found.items()}
+
+
+def _batches(files: Mapping[str, str]) -> Iterable[dict[str, str]]:
+    batch: dict[str, str] = {}
+    size = 0
+    for path, text in files.items():
+        text = clip(text, MAX_FILE)
+        if batch and size + len(text) > MAX_BATCH:
+            yield batch
+            batch, size = {}, 0
+        batch[path] = text
+        size += len(text)
+    if batch:
+        yield batch
+
+
+async def _summaries(helpers: Helpers, batch: Mapping[str, str]) -> dict[str, str]:
+    data = "\n".join(wrap(f"file {path}", text) for path, text in batch.items())
+    answer = await helpers.ask("summarizer", data, Summaries, f"summarize {', '.join(batch)}")
+    if answer is None:
+        return {}
+    return {file.path: render_summary(file, batch[file.path]) for file in answer.files if file.path in batch}
+
+
+def render_summary(summary: FileSummary, text: str) -> str:
+    """The summary as a few bounded lines; names that the file does not hold are left out."""
+    names = [name for name in summary.names if name.split("(")[0].rpartition(".")[2] in text]
+    lines = (
+        _line(summary.purpose, 400),
+        f"defines: {_line(', '.join(names), 600)}" if names else "",
+        f"depends on: {_line(', '.join(summary.depends_on), 300)}" if summary.depends_on else "",
+        f"careful: {_line('; '.join(summary.pitfalls), 400)}" if summary.pitfalls else "",
+    )
+    return "\n".join(line for line in lines if line)
+
+
+# ── selector ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def select(helpers: Helpers, task: str, candidates: Sequence[tuple[str, str]]) -> list[str]:
+    """The candidates' paths (each with its outline or ""), best first; in their own order if the call fails.
+
+    The reply holds numbers only: what it picks can't be anything but a candidate. The rest keeps its order behind.
+    """
+    paths = [path for path, _ in candidates]
+    if len(paths) < 2:
+        return paths
+    listing = "\n".join(
+        f"{number}. {path}\n{clip(outline, MAX_OUTLINE)}".rstrip() for number, (path, outline) in enumerate(candidates)
+    )
+    text = f"{wrap('task', clip(task, 8_000))}\n{wrap('candidates', listing)}"
+    answer = await helpers.ask("selector", text, Selection, f"select among {len(paths)} files")
+    picked = [paths[number] for number in answer.best if 0 <= number < len(paths)] if answer else []
+    return list(dict.fromkeys([*picked, *paths]))
+
+
+# ── triager ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a triage is checked against. `line_count` is the number of lines of a file of the draft, 0 if it has none
+    such; `excerpt` gives the part of the log that belongs to a card."""
+
+    log: str
+    diff: str
+    line_count: Callable[[str], int]
+    excerpt: Callable[[TriageCard], str]
+
+
+async def triage(helpers: Helpers, cards: Sequence[TriageCard], ground: Ground) -> tuple[TriageCard, ...]:
+    """The cards of the rules, each with the small model's opinion where it holds; one call for each card."""
+    return tuple(await asyncio.gather(*(_triage(helpers, card, ground) for card in cards)))
+
+
+async def _triage(helpers: Helpers, card: TriageCard, ground: Ground) -> TriageCard:
+    parts = [
+        wrap("failed tests", "\n".join([card.title, *card.tests[:20]])),
+        wrap("log", clip(ground.excerpt(card), MAX_LOG)),
+        wrap("diff under test", clip(ground.diff, MAX_DIFF) or "(no change)"),
+    ]
+    answer = await helpers.ask("triager", "\n".join(parts), Triage, f"triage {card.title}")
+    return check_triage(card, answer, ground) if answer else card
+
+
+def check_triage(card: TriageCard, answer: Triage, ground: Ground) -> TriageCard:
+    """`card` with what of `answer` is true: quotes that stand in the log, lines that exist. The rest is named."""
+    log = " ".join(ground.log.split())
+    quotes = [_line(quote, 300) for quote in answer.quotes[:5] if quote.strip()]
+    held = tuple(quote for quote in quotes if quote.removesuffix("…") in log)
+    places = [(place.path.removeprefix("./"), place.line) for place in answer.places[:10]]
+    real = tuple(place for place in places if 1 <= place[1] <= ground.line_count(place[0]))
+    dropped = [f"quote not in the log: {_line(quote, 80)}" for quote in quotes if quote not in held]
+    dropped += [f"no such line: {_line(path, 80)}:{line}" for path, line in places if (path, line) not in real]
+    cause: TriageCause = answer.cause
+    confidence = answer.confidence
+    if quotes and not held:  # an opinion whose every proof was invented is none
+        cause, confidence = card.cause, card.confidence
+        dropped.append(f"cause {answer.cause!r}: none of its quotes stands in the log")
+    return replace(
+        card,
+        cause=cause,
+        confidence=confidence,
+        locations=tuple(dict.fromkeys([*real, *card.locations]))[:10],
+        evidence=tuple(dict.fromkeys([*held, *card.evidence]))[:8],
+        next_step=_line(answer.next_step, 400) or card.next_step,
+        source="model",
+        dropped=(*card.dropped, *dropped),
+    )
+
+
+def _line(text: str, limit: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -1,0 +1,27 @@
+"""Edits that a model writes as text, for models without tool calls. What counts as an edit is the patch room's word."""
+
+import asyncio
+
+from coder.agents.tool import Desk
+from coder.events import DraftChanged
+from coder.repo.draft import DraftEdit
+from coder.repo.patch import PatchRefused, has_edit
+
+
+async def take_text_edit(text: str, desk: Desk) -> str:
+    """Put an edit found in a reply's text into the draft. Returns what the model is told if it is refused, or ""."""
+    if not has_edit(text):
+        return ""
+    try:
+        await edit_draft(text, desk)
+    except PatchRefused as refusal:
+        return f"[coder: the edit in your reply was refused as a whole and nothing was changed.]\n{refusal}"
+    return ""
+
+
+async def edit_draft(text: str, desk: Desk) -> DraftEdit:
+    """Resolve `text` against the draft, keep the patch for compaction, and say that the draft changed."""
+    edit = await asyncio.to_thread(desk.draft.edit, text)
+    desk.edits.append(edit.patch.decode("utf-8", "replace"))
+    desk.emit(DraftChanged(desk.draft.tree, edit.paths, edit.patch))
+    return edit

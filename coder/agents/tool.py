@@ -1,0 +1,107 @@
+"""What a tool is, what it may reach, and how its arguments are read. The tools themselves live one floor up."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from coder import prompts
+from coder.agents.wrap import clip
+from coder.context.withheld import NO_RULES, Rules
+from coder.errors import ToolError
+from coder.events import Emit
+from coder.model.messages import ToolCall, ToolSpec
+from coder.model.strict import strict_schema
+from coder.repo.draft import Draft
+from coder.values import ContextPlan
+
+MAX_ARGUMENTS = 100_000  # characters of JSON; an edit is free text and bounded by the output limit instead
+
+
+class Arguments(BaseModel):
+    """What a tool takes. Optional fields are nullable: a strict schema has the model name every one of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MalformedCall(ToolError):
+    """A call that is no call: bad JSON, unknown tool, arguments that do not fit. Several in a row end the turn."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """Everything a tool may reach: the draft, the plan, the approved tests, two helpers, and nothing else.
+
+    `withheld` maps the paths that never reach a request to the reason; `rules` decides about files that came later.
+    `run_tests` runs the commands the user
+    approved and returns what the model is told of it; None where there are none. `summarize` maps paths to texts of
+    files and returns a summary for each; `select` ranks paths for a question, best first.
+    """
+
+    draft: Draft
+    emit: Emit
+    plan: ContextPlan | None = None
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    rules: Rules = NO_RULES
+    run_tests: Callable[[], Awaitable[str]] | None = None
+    summarize: Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]] | None = None
+    select: Callable[[str, Sequence[tuple[str, str]]], Awaitable[Sequence[str]]] | None = None
+    edits: list[str] = field(default_factory=list)  # the turn's patches in order: what compaction keeps verbatim
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One thing the model may call. `arguments` is None for a tool that takes free text.
+
+    `act` gets the parsed arguments (the text itself for free text) and returns what the model is told; it raises
+    ToolError for what the model can mend. `only_reads` allows it to run beside others of its kind. `describe` is the
+    line that a person sees.
+    """
+
+    name: str
+    arguments: type[Arguments] | None
+    act: Callable[[Any, Desk], Awaitable[str]]
+    describe: Callable[[Any], str]
+    only_reads: bool = True
+
+    @property
+    def spec(self) -> ToolSpec:
+        return _spec(self.name, self.arguments)
+
+    def parse(self, call: ToolCall) -> Any:
+        """The call's arguments. Raises MalformedCall, saying what is wrong in a few lines."""
+        if self.arguments is None:
+            return call.arguments
+        return parse_arguments(self.arguments, call.arguments)
+
+    async def run(self, call: ToolCall, desk: Desk) -> str:
+        return await self.act(self.parse(call), desk)
+
+
+@cache
+def _spec(name: str, arguments: type[Arguments] | None) -> ToolSpec:
+    return ToolSpec(
+        name, prompts.load(f"tools/{name}"), strict_schema(arguments.model_json_schema()) if arguments else None
+    )
+
+
+def parse_arguments(arguments: type[Arguments], text: str) -> Arguments:
+    """Never repaired, never guessed: what does not fit goes back. pydantic's parser has its own depth limit."""
+    if len(text) > MAX_ARGUMENTS:
+        raise MalformedCall(f"the arguments are longer than {MAX_ARGUMENTS} characters")
+    try:
+        return arguments.model_validate_json(text)
+    except ValidationError as error:
+        raise MalformedCall(explain(error)) from None
+    except (ValueError, RecursionError):
+        raise MalformedCall("the arguments are not valid JSON") from None
+
+
+def explain(error: ValidationError, most: int = 5) -> str:
+    """The first few faults, a line each, without the input that caused them."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in faults[:most]]
+    more = [f"and {len(faults) - most} more"] if len(faults) > most else []
+    return clip("\n".join(lines + more), 1_000)
