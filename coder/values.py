@@ -251,10 +251,14 @@ class ReviewDecision:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What an applied proposal replaced; `undo` restores it. `when` is seconds since the epoch."""
+    """What an applied proposal replaced; `undo` restores it. `when` is seconds since the epoch.
+
+    `warnings` are set only on the one that `apply` or `undo` returns.
+    """
 
     id: str
     when: float
     label: str
     paths: tuple[str, ...]
     undone: bool = False
+    warnings: tuple[str, ...] = ()
