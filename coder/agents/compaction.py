@@ -19,7 +19,7 @@ MAX_LEDGER = 120_000  # characters of patches that stay verbatim
 
 
 class Window:
-    """How many tokens the next request has: the provider's count of the last one, and an estimate of what came since."""
+    """How many tokens the next request has: the provider's count of the last one, an estimate of what came since."""
 
     def __init__(self, max_input: int, fixed: str) -> None:
         self.max_input = max_input

@@ -1,7 +1,5 @@
 """Edits that a model writes as text, for models without tool calls. What counts as an edit is the patch room's word."""
 
-import asyncio
-
 from coder.agents.tool import Desk
 from coder.events import DraftChanged
 from coder.repo.draft import DraftEdit
@@ -21,7 +19,7 @@ async def take_text_edit(text: str, desk: Desk) -> str:
 
 async def edit_draft(text: str, desk: Desk) -> DraftEdit:
     """Resolve `text` against the draft, keep the patch for compaction, and say that the draft changed."""
-    edit = await asyncio.to_thread(desk.draft.edit, text)
+    edit = await desk.blocking(desk.draft.edit, text)
     desk.edits.append(edit.patch.decode("utf-8", "replace"))
     desk.emit(DraftChanged(desk.draft.tree, edit.paths, edit.patch))
     return edit

@@ -1,9 +1,10 @@
 """What a tool is, what it may reach, and how its arguments are read. The tools themselves live one floor up."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,6 +17,9 @@ from coder.model.messages import ToolCall, ToolSpec
 from coder.model.strict import strict_schema
 from coder.repo.draft import Draft
 from coder.values import ContextPlan
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MAX_ARGUMENTS = 100_000  # characters of JSON; an edit is free text and bounded by the output limit instead
 
@@ -49,6 +53,12 @@ class Desk:
     summarize: Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]] | None = None
     select: Callable[[str, Sequence[tuple[str, str]]], Awaitable[Sequence[str]]] | None = None
     edits: list[str] = field(default_factory=list)  # the turn's patches in order: what compaction keeps verbatim
+    _repository: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def blocking(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run what reads or edits the draft in a thread, one at a time: a repository serves one caller at once."""
+        async with self._repository:
+            return await asyncio.to_thread(function, *args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +92,8 @@ class Tool:
 
 @cache
 def _spec(name: str, arguments: type[Arguments] | None) -> ToolSpec:
-    return ToolSpec(
-        name, prompts.load(f"tools/{name}"), strict_schema(arguments.model_json_schema()) if arguments else None
-    )
+    schema = strict_schema(arguments.model_json_schema()) if arguments else None
+    return ToolSpec(name, prompts.load(f"tools/{name}"), schema)
 
 
 def parse_arguments(arguments: type[Arguments], text: str) -> Arguments:

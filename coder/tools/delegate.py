@@ -1,6 +1,5 @@
-"""delegate: bounded reading that the small model does for the main one. It answers with data and can do nothing else."""
+"""delegate: bounded reading that the small model does for the main one. It answers with data, and that is all."""
 
-import asyncio
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -30,7 +29,7 @@ async def _delegate(asked: Delegate, desk: Desk) -> str:
 async def _summarize(asked: Delegate, desk: Desk) -> str:
     if desk.summarize is None:
         raise ToolError("no small model is available here: read the files yourself")
-    texts, refused = await asyncio.to_thread(_texts, asked.paths, desk)
+    texts, refused = await desk.blocking(_texts, asked.paths, desk)
     summaries = await desk.summarize(texts) if texts else {}
     if not summaries:
         raise ToolError("\n".join(refused) or "no summary could be made: read the files yourself")
@@ -61,7 +60,8 @@ async def _find(asked: Delegate, desk: Desk) -> str:
         raise ToolError("no small model is available here: use search and list_files")
     if not asked.question:
         raise ToolError("the job 'find' needs a question")
-    files = [file for file in matching_files(asked.paths, desk) if not why_hidden(file, desk)]
+    matching = await desk.blocking(matching_files, asked.paths, desk)
+    files = [file for file in matching if not why_hidden(file, desk)]
     if len(files) > MAX_CANDIDATES:
         raise ToolError(f"{len(files)} files are too many (at most {MAX_CANDIDATES}): name directories in paths")
     outlines = {entry.path: entry.text for entry in (desk.plan.entries if desk.plan else ()) if entry.mode != "full"}

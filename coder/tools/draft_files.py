@@ -1,4 +1,4 @@
-"""How tools look at the draft: paths the model named, texts it may see. Nothing outside the draft's tree is ever opened."""
+"""How tools look at the draft: paths the model named, texts it may see. Nothing outside the draft is opened."""
 
 import difflib
 import posixpath

@@ -1,6 +1,5 @@
 """list_files: names and sizes in the draft, by directory or glob."""
 
-import asyncio
 from collections import Counter
 from typing import Annotated
 
@@ -20,7 +19,7 @@ class ListFiles(Arguments):
 
 
 async def _list(asked: ListFiles, desk: Desk) -> str:
-    return await asyncio.to_thread(_list_all, asked, desk)
+    return await desk.blocking(_list_all, asked, desk)
 
 
 def _list_all(asked: ListFiles, desk: Desk) -> str:

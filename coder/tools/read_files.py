@@ -1,6 +1,5 @@
 """read_files: whole files or line ranges, as they are in the draft."""
 
-import asyncio
 from typing import Annotated
 
 from pydantic import Field
@@ -26,7 +25,7 @@ class ReadFiles(Arguments):
 
 async def _read(asked: ReadFiles, desk: Desk) -> str:
     """Raises ToolError if none of the files can be shown; otherwise each answers for itself."""
-    return await asyncio.to_thread(_read_all, asked, desk)
+    return await desk.blocking(_read_all, asked, desk)
 
 
 def _read_all(asked: ReadFiles, desk: Desk) -> str:

@@ -5,7 +5,6 @@ its counted repeats may not multiply beyond what can be compiled, and matching i
 takes a time limit and lets other threads run.
 """
 
-import asyncio
 import bisect
 import re
 import time
@@ -48,12 +47,12 @@ class Match:
 
 async def _search(asked: Search, desk: Desk) -> str:
     pattern = compile_pattern(asked)
-    return await asyncio.to_thread(_search_all, asked, pattern, desk)
+    return await desk.blocking(_search_all, asked, pattern, desk)
 
 
 def compile_pattern(asked: Search) -> Any:
     """A pattern of the `regex` engine. Raises ToolError for what is no Python regular expression or too costly."""
-    import regex
+    import regex  # type: ignore[import-untyped]
 
     text = asked.pattern if asked.regex else re.escape(asked.pattern)
     counts = (max(int(low or 0), int(high or 0), 1) for low, high in _REPEAT.findall(text))
