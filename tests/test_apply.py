@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.apply_tools import Spot, create, delete, modify, new_spot, picture, write
 
 from coder.errors import Failed, Refused
 from coder.repo.apply import FileChange, Stale, apply, recover
 from coder.repo.checkpoint import list_checkpoints
 from coder.store import Places
+from tests.apply_tools import Spot, create, delete, modify, new_spot, picture, write
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_change_set_modifies_creates_and_deletes(here):
         delete("gone/b.py", b"bye\n"),
     ]
     done = apply(spot, places, changes, "three files")
-    assert done.paths == ("a.py", "sub/deep/c.py", "gone/b.py")
+    assert done.paths == ("a.py", "gone/b.py", "sub/deep/c.py")
     assert done.warnings == ()
     seen = picture(spot.root)
     assert seen["a.py"] == ("-", 0o640, b"new\n")

@@ -105,7 +105,7 @@ def change_tree(
         journal.id,
         when,
         label,
-        tuple(step.path for step in journal.files),
+        journal.paths,
         warnings=(*warnings, *planned.warnings, *lost, *_tidy_up(vault, tree, record)),
     )
 

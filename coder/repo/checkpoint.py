@@ -118,7 +118,7 @@ def _undone(journals: list[Journal]) -> set[str]:
 
 
 def _checkpoint(journal: Journal, undone: bool) -> Checkpoint:
-    return Checkpoint(journal.id, journal.when, journal.label, tuple(step.path for step in journal.files), undone)
+    return Checkpoint(journal.id, journal.when, journal.label, journal.paths, undone)
 
 
 def _find(vault: Vault, checkpoint_id: str) -> Record:
@@ -142,6 +142,8 @@ def _item(tree: Tree, record: Record, step: Step) -> UndoItem:
     try:
         found = tree.read(step.path)
     except Obstacle as obstacle:
+        if step.after is None and obstacle.kind == "directory" and _holds_a_new_file(record.journal, step.path):
+            return UndoItem(step.path, "recreate", None, then)
         return UndoItem(step.path, "nothing", None, then, f"cannot be written: {obstacle}")
     except OSError as error:
         return UndoItem(step.path, "nothing", None, then, f"cannot be read: {explain(error)}")
@@ -152,6 +154,11 @@ def _item(tree: Tree, record: Record, step: Step) -> UndoItem:
         "remove" if step.before is None else "restore" if step.after else "recreate"
     )
     return UndoItem(step.path, action, now, then, "" if _is(step.after, found) else "changed since coder wrote it")
+
+
+def _holds_a_new_file(journal: Journal, directory: str) -> bool:
+    """Whether the change itself put a file below `directory`, where a file had been: undo removes that first."""
+    return any(step.after and step.path.startswith(f"{directory}/") for step in journal.files)
 
 
 def _is(image: Image | None, found: Found | None) -> bool:

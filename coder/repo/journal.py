@@ -22,6 +22,7 @@ from coder.store import Places, locked, private_dir, sync_dir
 
 FORMAT = 1
 LOCK_WAIT_S = 15.0
+_SUFFIX = ".checkpoint"
 _NAME = re.compile(r"(\d{8})-([0-9a-f-]{10,40})\.checkpoint")
 
 
@@ -84,6 +85,10 @@ class Journal:
     @property
     def files(self) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.do == "file")
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(sorted(step.path for step in self.files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +193,9 @@ class Vault:
 
     def close(self, record: Record) -> None:
         """Turn the record of a finished change into a checkpoint. The order of numbers does not trust the clock."""
-        number = max((number for number, _, _ in self.names()), default=0) + 1
-        os.replace(record.file, self.directory / f"{number:08d}-{record.journal.id}.checkpoint")
+        latest = max((name for name in os.listdir(self.directory) if name.endswith(_SUFFIX)), default="0-")
+        number = int(latest.split("-")[0]) + 1
+        os.replace(record.file, self.directory / f"{number:08d}-{record.journal.id}{_SUFFIX}")
 
     def keep(self, record: Record, step: Step, content: bytes, what: str) -> Path:
         """Save bytes that nothing else holds any more, and return where."""
