@@ -1,9 +1,8 @@
-"""Opening a session for a face: recover an interrupted apply first, then repository, session, first event."""
+"""Opening a session for a face: recover an interrupted apply first, then the repository, then the session."""
 
-import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from coder.cli.setup import Setup
 from coder.events import Ask, Emit, Notice
@@ -11,7 +10,7 @@ from coder.repo.apply import recover
 from coder.repo.repository import Repository
 from coder.session.session import Session, SessionOptions
 
-Opener = Callable[[Emit, Ask], Awaitable[Session]]
+Opener = Callable[[Emit, Ask], Session]
 
 
 def new_session_id() -> str:
@@ -20,14 +19,14 @@ def new_session_id() -> str:
 
 
 def session_opener(setup: Setup, options: SessionOptions) -> Opener:
-    """What a face calls to get its session; blocking parts run in a thread."""
+    """What a face calls, in a thread, to get its session. Blocking: reads the repository."""
 
-    async def open_session(emit: Emit, ask: Ask) -> Session:
+    def open_session(emit: Emit, ask: Ask) -> Session:
         session_id = new_session_id()
         location = setup.repository()
-        for message in await asyncio.to_thread(recover, location, setup.places):
+        for message in recover(location, setup.places):
             emit(Notice(message, "warning"))
-        repository = await asyncio.to_thread(Repository.open, location.root, setup.places, session_id)
+        repository = Repository(location, setup.places, session_id)
         return Session(repository, setup.settings, setup.places, emit, ask, id=session_id, options=options)
 
     return open_session

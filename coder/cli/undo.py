@@ -34,11 +34,13 @@ def command(ctx: click.Context, checkpoint: str, list_them: bool, yes: bool) -> 
     if not items:
         raise Failed("there is nothing to undo", "`coder undo --list` shows checkpoints")
     for line in items:
-        click.echo(visible(f"{line.path}: {line.what}"))
+        click.echo(visible(f"{line.path}: {line.blocked or line.action}"))
     if not yes:
         if not sys.stdin.isatty():
             raise UserError("undo asks first, and there is no terminal", "use --yes")
         click.confirm("Restore?", default=False, abort=True, err=True)
     made = undo(location, setup.places, checkpoint)
+    for warning in made.warnings:
+        click.echo(visible(f"coder: warning: {warning}"), err=True)
     click.echo(visible(f"restored: {', '.join(made.paths)}"))
     return Exit.DONE

@@ -5,8 +5,9 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,7 +41,7 @@ class Output:
 class Job:
     """One run: how to open its session, the task, the limits and the policy that answers in place of a person."""
 
-    open_session: Callable[[Emit, Ask], Awaitable[Session]]
+    open_session: Callable[[Emit, Ask], Session]
     task: str
     output: Output
     allow: tuple[str, ...] = ()
@@ -109,7 +110,8 @@ async def _finish(run: _Run) -> Exit:
 
 
 async def _turn(run: _Run) -> Outcome:
-    run.session = await run.job.open_session(lambda event: _emit(run, event), lambda asked: _answer(run, asked))
+    emit, ask = partial(_emit, run), partial(_answer, run)
+    run.session = await asyncio.to_thread(run.job.open_session, emit, ask)
     return await run.session.run(run.job.task)
 
 

@@ -29,8 +29,8 @@ class Briefing:
         self._seen_tree = ""
         self._remarks: list[str] = []
         self.plan: ContextPlan | None = None
-        self.pinned: tuple[str, ...] = ()
-        self.dropped: tuple[str, ...] = ()
+        self._pinned: tuple[str, ...] = ()
+        self._dropped: tuple[str, ...] = ()
 
     @property
     def withheld(self) -> Mapping[str, str]:
@@ -56,11 +56,19 @@ class Briefing:
             task,
             self._settings.context,
             self._places,
-            pinned=self.pinned,
-            dropped=self.dropped,
+            pinned=self._pinned,
+            dropped=self._dropped,
             exact=exact,
             usd_per_million=(prices.input, prices.cached) if prices else None,
         )
+
+    def pin(self, path: str) -> None:
+        self._pinned = (*(each for each in self._pinned if each != path), path)
+        self._dropped = tuple(each for each in self._dropped if each != path)
+
+    def drop(self, path: str) -> None:
+        self._dropped = (*(each for each in self._dropped if each != path), path)
+        self._pinned = tuple(each for each in self._pinned if each != path)
 
     def landed(self, proposal: Proposal, decision: ReviewDecision) -> None:
         """Remember what the model must be told of a partly accepted proposal."""

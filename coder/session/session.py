@@ -1,7 +1,6 @@
 """A session: one conversation on one repository. `run` is a turn, from the task to what landed."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -37,7 +36,7 @@ from coder.session.checks import CheckOptions, Checks, describe
 from coder.session.landing import land
 from coder.session.outcome import Destination, Outcome
 from coder.session.record import Record
-from coder.store import Places
+from coder.store import Places, private_dir
 from coder.tools import ALL, READING
 from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, Proposal, ReviewDecision, TriageCard, Usage
 
@@ -255,6 +254,8 @@ class Session:
             self._emit(Notice(text, "warning"))
         paths = tuple(file.path for file in landed.files)
         if landed.checkpoint:
+            for warning in landed.checkpoint.warnings:
+                self._emit(Notice(warning, "warning"))
             self._emit(Applied(landed.checkpoint, paths, landed.commit))
         self._briefing.landed(proposal, decision)
         return Outcome(
@@ -268,11 +269,13 @@ class Session:
         snapshot = await asyncio.to_thread(self._repository.snapshot)
         return await asyncio.to_thread(self._briefing.make_plan, snapshot, task)
 
-    def pin(self, paths: Sequence[str]) -> None:
-        self._briefing.pinned = tuple(dict.fromkeys((*self._briefing.pinned, *paths)))
+    def pin(self, path: str) -> None:
+        """Show this file in full from the next plan on."""
+        self._briefing.pin(path)
 
-    def drop(self, paths: Sequence[str]) -> None:
-        self._briefing.dropped = tuple(dict.fromkeys((*self._briefing.dropped, *paths)))
+    def drop(self, path: str) -> None:
+        """Leave this file out of the next plans."""
+        self._briefing.drop(path)
 
     async def undo(self, checkpoint_id: str = "") -> Checkpoint:
         """Take back what was last applied (or that checkpoint). Raises where files changed since."""
@@ -297,6 +300,8 @@ class Session:
         self._emit(SessionStarted(self.id, str(location.root), location.branch, self._settings.model, sandbox))
         if location.state:
             self._emit(Notice(f"a {location.state} is in progress in this repository", "warning"))
+        if tell_once(self._places):
+            self._emit(Notice(f"{WHAT_LEAVES} They go to {self._client.host}."))
 
     def _close_turn(self, status: str) -> None:
         try:
@@ -308,11 +313,25 @@ class Session:
 
 AGENTS = {"edit": ("coder", ALL), "ask": ("ask", READING), "plan": ("plan", READING)}
 
+WHAT_LEAVES = (
+    "What leaves this machine: your task, and the contents and names of files of this repository as `coder context` "
+    "lists them, the model's edits and the output of tests; never files that look like secrets or that you excluded."
+)
+
 ENDINGS = {
     "malformed": "the model made three malformed calls in a row",
     "repeated": "the model repeated itself without getting further",
     "max_output": "the model's reply was cut off at the output limit",
 }
+
+
+def tell_once(places: Places) -> bool:
+    """Whether this is the first session ever of this user; True exactly once."""
+    try:
+        (private_dir(places.state) / "told").open("x").close()
+    except OSError:
+        return False
+    return True
 
 
 def commit_message(task: str) -> str:

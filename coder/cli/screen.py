@@ -1,0 +1,91 @@
+"""`coder` without a command: the screen for the repository that holds the current directory."""
+
+import os
+import sys
+
+import click
+
+from coder.cli.open import Opener, session_opener
+from coder.cli.options import Shared, gather
+from coder.cli.setup import PROJECT_FILE, Setup, prepare
+from coder.errors import UserError
+from coder.events import Ask, Emit
+from coder.repo.trust import TrustStore
+from coder.session.checks import CheckOptions
+from coder.session.session import Session, SessionOptions
+from coder.store import private_dir
+from coder.tui.door import ScreenOptions, TrustQuestion
+
+HONOURED = {
+    PROJECT_FILE: "its settings for context, tests and models",
+    "AGENTS.md": "its text, shown to the model as context",
+}
+
+
+def open_screen(ctx: click.Context, task: str) -> int:
+    """Open the screen and return its exit code."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        raise UserError("the screen needs a terminal", "use `coder run TASK`, or `coder --help`")
+    shared = gather(ctx)
+    setup = prepare(shared)
+    return show(setup, reopening(shared), task, trust_question(setup), banner(setup))
+
+
+def show(setup: Setup, opener: Opener, task: str, trust: TrustQuestion | None, text: str) -> int:
+    """Run the screen over sessions that `opener` opens."""
+    from coder.tui import run_screen
+
+    location, settings = setup.repository(), setup.settings
+    options = ScreenOptions(
+        root=str(location.root),
+        branch=location.branch,
+        model=settings.model,
+        max_cost=settings.limits.max_cost,
+        theme=settings.screen.theme,
+        notify=settings.screen.notify,
+        banner=text,
+        log=private_dir(setup.places.state / "logs") / "screen.log",
+        history=private_dir(setup.places.state) / "history",
+        trust=trust,
+        warm=(warm_model,),
+    )
+    return run_screen(opener, task=task, options=options)
+
+
+def reopening(shared: Shared) -> Opener:
+    """Opens a session with the settings as they are once the trust question was answered."""
+
+    def open_session(emit: Emit, ask: Ask) -> Session:
+        setup = prepare(shared)
+        options = SessionOptions(checks=CheckOptions(trusted=False), trusted=setup.trusted)
+        return session_opener(setup, options)(emit, ask)
+
+    return open_session
+
+
+def warm_model() -> None:
+    """Import the SDK while the person still reads the first frame."""
+    from coder.model.client import warm
+
+    warm()
+
+
+def trust_question(setup: Setup) -> TrustQuestion | None:
+    """What to ask about this repository, if it is not trusted and has something that trust would change."""
+    root = setup.repository().root
+    found = [f"{name}: {what}" for name, what in HONOURED.items() if (root / name).is_file()]
+    if setup.trusted or not found:
+        return None
+    return TrustQuestion(str(root), found, lambda: TrustStore(setup.places).add(root))
+
+
+def banner(setup: Setup) -> str:
+    """What to say before the first task: how to go on without a key, if there is none."""
+    settings = setup.settings
+    has_server = bool(settings.base_url or settings.provider or os.environ.get("OPENAI_BASE_URL"))
+    if os.environ.get(settings.api_key_env or "OPENAI_API_KEY") or has_server:
+        return ""
+    return (
+        f"There is no API key yet. Set {settings.api_key_env} and start again, point OPENAI_BASE_URL at a local "
+        "server, or see the whole job without a key: coder demo"
+    )
