@@ -8,18 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coder.model.client import Client
+from coder.repo.draft import Draft
+
 from coder.agents.agent import make_agent
 from coder.agents.loop import Limits, TurnEnd, run_turn
 from coder.agents.tool import Desk
 from coder.config import LimitSettings, Settings
 from coder.events import Event
-from coder.model.client import Client
 from coder.model.messages import user_message
-from coder.repo.draft import Draft
 from coder.repo.repository import Repository
 from coder.store import Places
 from coder.tools import ALL
 from tests.fake_openai import FakeOpenAI
+
+LIMITS, SETTINGS = Limits(), Settings()
 
 FILES = {
     "calc.py": "def add(a, b):\n    return a - b\n\n\ndef sub(a, b):\n    return a - b\n",
@@ -91,8 +94,8 @@ def turn(
     bench: Bench,
     server: FakeOpenAI,
     history: list[dict[str, Any]] | None = None,
-    limits: Limits = Limits(),
-    config: Settings = Settings(),
+    limits: Limits = LIMITS,
+    config: Settings = SETTINGS,
     prompt: str = "coder",
 ) -> TurnEnd:
     """One turn of the main agent against the fake server."""

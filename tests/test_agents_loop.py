@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from coder.model.client import Client
 
 from coder.agents.agent import make_agent
 from coder.agents.loop import Limits, run_turn
@@ -12,7 +13,6 @@ from coder.agents.tool import Desk
 from coder.config import Settings
 from coder.errors import LimitReached, TemporaryApiError
 from coder.events import DraftChanged, Notice, ReplyFinished, StepStarted, ToolFinished
-from coder.model.client import Client
 from coder.model.messages import user_message
 from coder.tools import ALL
 from tests.desk import FIX, bench, outputs, settings, turn
