@@ -1,0 +1,152 @@
+"""The draft: the snapshot plus this turn's edits, as a tree. Everything the model writes lands here and only here."""
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from coder.repo.patch import PatchRefused, resolve
+from coder.repo.patch.edits import FileKind, FileResult, Problem
+from coder.repo.repository import FileState, Repository
+from coder.repo.trees import SUBMODULE, SYMLINK, Snapshot, TreeFile
+
+
+@dataclass(frozen=True, slots=True)
+class DraftEdit:
+    """What one edit did to the draft: its exact patch, the paths it touched, and what the user should know."""
+
+    patch: bytes
+    paths: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+
+
+class Draft:
+    """One turn's draft. `tree` is its present tree id. Not for two threads at once."""
+
+    def __init__(self, repository: Repository, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.tree = snapshot.tree
+        self._repository = repository
+        self._files = {file.path: file for file in snapshot.files}
+        self._listing: tuple[TreeFile, ...] | None = snapshot.files
+        self._locked = {note.path: note.why for note in (*snapshot.withheld, *snapshot.read_only)}
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths that differ from the snapshot, sorted."""
+        before = {file.path: file for file in self.snapshot.files}
+        differing = {path for path, file in self._files.items() if before.get(path) != file}
+        return tuple(sorted(differing | (before.keys() - self._files.keys())))
+
+    def files(self) -> tuple[TreeFile, ...]:
+        """All entries of the draft, by the bytes of their paths."""
+        if self._listing is None:
+            self._listing = tuple(sorted(self._files.values(), key=lambda file: os.fsencode(file.path)))
+        return self._listing
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a regular file of the draft; None when there is none at `path`."""
+        file = self._files.get(path)
+        return self._repository.read_file(file) if file is not None and file.regular else None
+
+    def read_blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
+        """As `Repository.read_blobs`."""
+        return self._repository.read_blobs(oids)
+
+    def edit(self, text: str) -> DraftEdit:
+        """Resolve an edit in any accepted format and put it in. Raises PatchRefused; then nothing has changed."""
+        resolution = resolve(text, _View(str(self._repository.location.root), self, self._files))
+        self._check(resolution.files)
+        states: dict[str, FileState | None] = {}
+        for file in resolution.files:
+            if file.old_path != file.path:
+                states[file.old_path] = None
+            states[file.path] = None if file.content is None else FileState(file.content, self._mode(file))
+        before = self.tree
+        self.tree = self._repository.write_tree(before, states)
+        self._record(states)
+        patch = self._repository.patch(before, self.tree)
+        return DraftEdit(patch, tuple(states), resolution.warnings, resolution.protected)
+
+    def _mode(self, file: FileResult) -> str:
+        known = self._files.get(file.old_path)
+        if file.executable is None:
+            return known.mode if known else "100644"
+        return "100755" if file.executable else "100644"
+
+    def _record(self, states: Mapping[str, FileState | None]) -> None:
+        for path, state in states.items():
+            if state is None:
+                self._files.pop(path, None)
+            else:
+                oid = self._repository.blob_id(state.content)
+                self._files[path] = TreeFile(path, state.mode, oid, len(state.content))
+        self._listing = None
+
+    def _check(self, files: Iterable[FileResult]) -> None:
+        """Refuse what may be read but not written: conflicts, filtered files, what is on disk but not in the draft."""
+        touched = sorted({path for file in files for path in (file.path, file.old_path)})
+        reasons = {path: self._locked[path] for path in touched if path in self._locked}
+        reasons |= self._repository.filtered([path for path in touched if path not in reasons])
+        for path in touched:
+            if path not in reasons and (why := self._hidden_on_disk(path)):
+                reasons[path] = why
+        if reasons:
+            problems = tuple(Problem(path, 0, "forbidden", why) for path, why in reasons.items())
+            lines = [f"{path} cannot be edited: {why}" for path, why in list(reasons.items())[:20]]
+            raise PatchRefused(problems, "\n".join(["Nothing was changed.", *lines]))
+
+    def _hidden_on_disk(self, path: str) -> str:
+        """Why a path that the draft does not have cannot be made: something is there that the snapshot left out."""
+        if path in self._files or any(file.path == path for file in self.snapshot.files):
+            return ""
+        if self._repository.location.is_on("core.ignorecase"):
+            folded = path.casefold()
+            if twin := next((name for name in self._files if name.casefold() == folded), ""):
+                return f"on this file system it is the same file as {twin}"
+        if os.path.lexists(self._repository.location.root / path):
+            return "it exists in the working tree but is ignored or withheld"
+        return ""
+
+
+class _View:
+    """A draft as the edit engine sees it (`patch.TreeView`)."""
+
+    def __init__(self, root: str, draft: Draft, files: Mapping[str, TreeFile]) -> None:
+        self.root = root
+        self._draft = draft
+        self._files = files
+        self._directories: set[str] | None = None
+
+    def kind(self, path: str) -> FileKind:
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            file = self._files.get("/".join(parts[:depth]))
+            if file is None:
+                continue
+            if file.mode in (SYMLINK, SUBMODULE):
+                return "symlink" if file.mode == SYMLINK else "submodule"
+            return "file" if depth == len(parts) else "none"
+        return "dir" if path in self._all_directories() else "none"
+
+    def _all_directories(self) -> set[str]:
+        if self._directories is None:
+            self._directories = set()
+            for path in self._files:
+                parent = path.rpartition("/")[0]
+                while parent and parent not in self._directories:
+                    self._directories.add(parent)
+                    parent = parent.rpartition("/")[0]
+        return self._directories
+
+    def read(self, path: str) -> bytes:
+        content = self._draft.read(path)
+        if content is None:
+            raise FileNotFoundError(path)
+        return content
+
+    def paths(self) -> Collection[str]:
+        return [path for path, file in self._files.items() if file.regular]
+
+    def executable(self, path: str) -> bool:
+        return self._files[path].mode == "100755"

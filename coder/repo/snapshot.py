@@ -1,0 +1,290 @@
+"""From the working tree to a tree id: what is tracked and what is new, with the bytes that are on disk.
+
+Lists with `ls-files`, hashes with `update-index` on an index of the shadow's. Never `add -A` or `status`: these obey
+submodules. The user's index is read and nothing else of theirs is touched; no lock is taken there.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coder.errors import UserError
+from coder.repo.git import GitError
+from coder.repo.shadow import Shadow
+from coder.repo.trees import MISSING, SUBMODULE, SYMLINK, IndexEntry, Snapshot, TreeFile, parse_index, parse_tree
+from coder.text import visible_line
+from coder.values import Withheld
+
+# Untracked files are taken on their owner's silence, so within bounds; tracked ones are the repository.
+MAX_UNTRACKED_FILES = 10_000
+MAX_UNTRACKED_BYTES = 8 << 20
+MAX_UNTRACKED_TOTAL = 256 << 20
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What the snapshot's index must hold: `present` as the disk has it, `fixed` as the user's index has it."""
+
+    present: list[bytes] = field(default_factory=list)
+    fixed: dict[bytes, IndexEntry] = field(default_factory=dict)
+    withheld: list[Withheld] = field(default_factory=list)
+    read_only: list[Withheld] = field(default_factory=list)
+
+
+def take_snapshot(shadow: Shadow) -> Snapshot:
+    """The working tree now. Leaves the index of it in `shadow.index`. Blocking: call it in a thread."""
+    tracked, untracked = _list_user_index(shadow)
+    wanted = _sort_out(shadow.location.root, tracked, untracked)
+    seeded = _start_index(shadow)
+    if seeded:
+        _unsettle(shadow, tracked)
+    _hash(shadow, wanted)
+    tree, files = _write(shadow)
+    doubtful = _not_as_on_disk(shadow, files) if seeded else set()
+    if _mend(shadow, wanted, files, doubtful):
+        tree, files = _write(shadow)
+    _publish(shadow)
+    return Snapshot(tree, files, (*wanted.withheld, *_notes_on(files, wanted)), tuple(wanted.read_only))
+
+
+def _list_user_index(shadow: Shadow) -> tuple[list[IndexEntry], list[bytes]]:
+    index = shadow.location.index
+    try:
+        listing = shadow.files.run(
+            *("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard"), env={"GIT_INDEX_FILE": str(index)}
+        )
+    except GitError as error:
+        raise UserError(f"the index {index} cannot be read: {error.message}", "check it with `git status`") from error
+    return parse_index(listing)
+
+
+def _sort_out(root: Path, tracked: Iterable[IndexEntry], untracked: list[bytes]) -> _Wanted:
+    wanted = _Wanted()
+    conflicts: set[bytes] = set()
+    for entry in tracked:
+        if entry.stage:
+            conflicts.add(entry.path)
+        elif entry.mode == SUBMODULE:
+            wanted.fixed[entry.path] = entry
+        elif entry.tag == "S" and not os.path.lexists(os.path.join(os.fsencode(root), entry.path)):
+            wanted.fixed[entry.path] = entry
+            wanted.withheld.append(Withheld(os.fsdecode(entry.path), "outside the sparse checkout"))
+        else:
+            wanted.present.append(entry.path)
+    for path in sorted(conflicts):
+        wanted.present.append(path)
+        wanted.read_only.append(Withheld(os.fsdecode(path), "has merge conflicts"))
+    _add_untracked(os.fsencode(root), untracked, wanted)
+    return wanted
+
+
+def _add_untracked(root: bytes, untracked: list[bytes], wanted: _Wanted) -> None:
+    total = 0
+    over: Counter[str] = Counter()
+    for number, path in enumerate(untracked):
+        name = os.fsdecode(path)
+        if path.endswith(b"/"):
+            wanted.withheld.append(Withheld(name, "a repository of its own"))
+            continue
+        if number >= MAX_UNTRACKED_FILES:
+            over[name.split("/")[0]] += 1
+            continue
+        try:
+            size = os.lstat(os.path.join(root, path)).st_size
+        except OSError:
+            continue
+        if size > MAX_UNTRACKED_BYTES or total + size > MAX_UNTRACKED_TOTAL:
+            wanted.withheld.append(Withheld(name, f"untracked and large ({size:,} bytes)"))
+            continue
+        total += size
+        wanted.present.append(path)
+    for top, count in over.items():
+        why = f"{count:,} more untracked files than the limit of {MAX_UNTRACKED_FILES:,}: add them to .gitignore"
+        wanted.withheld.append(Withheld(top, why))
+
+
+def _start_index(shadow: Shadow) -> bool:
+    """Provide an index with stat data to start from; True when it is the user's and thus has to be doubted.
+
+    Copies keep the file's time: git compares it with the entries' to find files changed in the same instant.
+    """
+    if shadow.index.exists():
+        return False
+    with contextlib.suppress(OSError):
+        shutil.copy2(shadow.published_index, shadow.index)
+        return False
+    with contextlib.suppress(OSError):
+        shutil.copy2(shadow.location.index, shadow.index)
+        return True
+    return False
+
+
+def _unsettle(shadow: Shadow, tracked: Iterable[IndexEntry]) -> None:
+    """Forget what the user's index claims without having looked: hidden changes, filtered content, conflicts."""
+    plain = [entry for entry in tracked if not entry.stage and entry.mode != SUBMODULE]
+    doubted = {entry.path: entry for entry in plain if entry.tag != "H"}
+    converted = filtered_paths(shadow, [entry.path for entry in plain])
+    doubted |= {entry.path: entry for entry in plain if entry.path in converted}
+    lines = [_removal(shadow, entry.path) for entry in tracked if entry.stage]
+    _feed(shadow, [*lines, *(_line(entry) for entry in doubted.values())])
+
+
+def _line(entry: IndexEntry) -> bytes:
+    return b"%s %s\t%s" % (entry.mode.encode(), entry.oid.encode(), entry.path)
+
+
+def _removal(shadow: Shadow, path: bytes) -> bytes:
+    return b"0 %s\t%s" % (shadow.location.null_oid.encode(), path)
+
+
+def _feed(shadow: Shadow, lines: Iterable[bytes]) -> None:
+    text = b"".join(line + b"\0" for line in lines)
+    if text:
+        shadow.trees.run("update-index", "-z", "--replace", "--index-info", stdin=text, env=_on(shadow))
+
+
+def _on(shadow: Shadow) -> dict[str, str]:
+    return {"GIT_INDEX_FILE": str(shadow.index)}
+
+
+def filtered_paths(shadow: Shadow, paths: list[bytes]) -> dict[bytes, str]:
+    """The paths whose content a filter or a re-encoding changes between disk and git, each with the reason."""
+    if not paths:
+        return {}
+    out = shadow.attributes().run(
+        *("check-attr", "-z", "--stdin", "filter", "working-tree-encoding"),
+        stdin=b"".join(path + b"\0" for path in paths),
+        env={"GIT_INDEX_FILE": str(shadow.location.index)},
+    )
+    found: dict[bytes, str] = {}
+    fields = iter(out.split(b"\0")[:-1])
+    for path, attribute, value in zip(fields, fields, fields, strict=True):
+        if value in (b"unspecified", b"unset"):
+            continue
+        name = visible_line(os.fsdecode(value), 40)
+        if attribute == b"working-tree-encoding":
+            found[path] = f"git stores it in another encoding than the working tree has ({name})"
+        else:
+            found[path] = "stored in LFS" if value == b"lfs" else f"the filter {name} stands between disk and git"
+    return found
+
+
+def _hash(shadow: Shadow, wanted: _Wanted) -> None:
+    """Bring the index up to the disk for every wanted path; files that are gone leave it."""
+    for attempt in range(2):
+        paths = b"".join(path + b"\0" for path in wanted.present)
+        code, _, err = shadow.files.run_code(
+            *("update-index", "-z", "--add", "--remove", "--replace", "--stdin"), stdin=paths, env=_on(shadow)
+        )
+        if code == 0:
+            return
+        if attempt:
+            raise GitError("update-index", code, err)
+        _leave_out_unreadable(shadow, wanted)
+
+
+def _leave_out_unreadable(shadow: Shadow, wanted: _Wanted) -> None:
+    """git stops at the first path it cannot read or that lies behind a link. Looked for only once it did."""
+    root = os.fsencode(shadow.location.root)
+    kept: list[bytes] = []
+    for path in wanted.present:
+        why = _why_not(root, path)
+        if why is None:
+            kept.append(path)
+        elif why:
+            wanted.withheld.append(Withheld(os.fsdecode(path), why))
+    wanted.present = kept
+
+
+def _why_not(root: bytes, path: bytes) -> str | None:
+    """None: git can take it. "": it is not there any more. Else why it cannot be read."""
+    parts = path.split(b"/")
+    for depth in range(1, len(parts)):
+        parent = os.path.join(root, *parts[:depth])
+        if not os.path.isdir(parent) or os.path.islink(parent):
+            return ""
+    place = os.path.join(root, path)
+    try:
+        mode = os.lstat(place).st_mode
+    except FileNotFoundError:
+        return None  # `--remove` sees to it
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if stat.S_ISLNK(mode):
+        return None
+    if not stat.S_ISREG(mode):
+        return ""
+    return None if os.access(place, os.R_OK) else "cannot be read: permission denied"
+
+
+def _write(shadow: Shadow) -> tuple[str, tuple[TreeFile, ...]]:
+    tree = shadow.trees.run("write-tree", "--missing-ok", env=_on(shadow)).decode("ascii").strip()
+    return tree, tuple(parse_tree(shadow.trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree)))
+
+
+def _not_as_on_disk(shadow: Shadow, files: Iterable[TreeFile]) -> set[bytes]:
+    """Entries taken from the user's index whose object has another size than the file: git had converted it.
+
+    Every conversion of line ends or `$Id$` changes the size; filters, which need not, are found by attribute.
+    """
+    root = os.fsencode(shadow.location.root)
+    found: set[bytes] = set()
+    for file in files:
+        if file.regular:
+            path = os.fsencode(file.path)
+            with contextlib.suppress(OSError):
+                if os.lstat(os.path.join(root, path)).st_size != file.size:
+                    found.add(path)
+    return found
+
+
+def _mend(shadow: Shadow, wanted: _Wanted, files: Iterable[TreeFile], doubtful: set[bytes]) -> bool:
+    """Make the index hold exactly what is wanted; True when something had to change.
+
+    What git had to be told: entries no longer tracked, submodules and sparse paths, and files whose object is
+    doubtful or missing though the file is here.
+    """
+    present = set(wanted.present)
+    lines: list[bytes] = []
+    rehash: list[bytes] = []
+    seen: dict[bytes, TreeFile] = {}
+    for file in files:
+        path = os.fsencode(file.path)
+        seen[path] = file
+        if path not in present and path not in wanted.fixed:
+            lines.append(_removal(shadow, path))
+        elif path in doubtful or (file.size == MISSING and path in present):
+            lines.append(b"%s %s\t%s" % (file.mode.encode(), file.oid.encode(), path))
+            rehash.append(path)
+    for path, entry in wanted.fixed.items():
+        if path not in seen or (seen[path].oid, seen[path].mode) != (entry.oid, entry.mode):
+            lines.append(_line(entry))
+    _feed(shadow, lines)
+    if rehash:
+        wanted.present = rehash
+        _hash(shadow, wanted)
+    return bool(lines)
+
+
+def _publish(shadow: Shadow) -> None:
+    """Offer this index to the next session. Whole and by rename: others may be copying it now."""
+    descriptor, name = tempfile.mkstemp(prefix=".index-", dir=shadow.place)
+    os.close(descriptor)
+    shutil.copy2(shadow.index, name)
+    os.replace(name, shadow.published_index)
+
+
+def _notes_on(files: Iterable[TreeFile], wanted: _Wanted) -> Iterable[Withheld]:
+    for file in files:
+        if file.mode == SYMLINK:
+            yield Withheld(file.path, "a symbolic link")
+        elif file.mode == SUBMODULE:
+            yield Withheld(file.path, "a submodule")
+        elif file.size == MISSING and os.fsencode(file.path) not in wanted.fixed:
+            yield Withheld(file.path, "not downloaded (partial clone)")
