@@ -75,13 +75,16 @@ def withheld(path: str, head: bytes, *, size: int = -1, rules: Rules = NO_RULES)
         return why
     if max(size, len(head)) > MAX_FILE_BYTES:
         return f"larger than {MAX_FILE_BYTES // 1024 // 1024} MiB"
-    if not head:
-        return ""
+    return content_why(path, head, secrets=not rules.allows_secrets(path))
+
+
+def content_why(path: str, head: bytes, *, secrets: bool = True) -> str:
+    """ "" or why the content keeps a file from the model; the path only tells code from other text."""
     if head.startswith(_LFS):
         return "Git LFS pointer"
     if is_binary(head):
         return "binary"
-    return "" if rules.allows_secrets(path) else secret_content(path, head)
+    return secret_content(path, head) if secrets else ""
 
 
 def secret_name(path: str) -> str:

@@ -1,0 +1,126 @@
+"""What the index keeps of one file: terms by field, declarations, imports, oddities. Computed from bytes alone.
+
+Runs in a worker process for all but a handful of files; see coder.context.worker.
+"""
+
+import json
+import re
+import struct
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+
+from coder.context.languages import is_code, is_prose, language_of, suffix_of
+from coder.context.outline import Outline, Symbol, outline, plain_outline
+from coder.context.terms import count, count_words
+from coder.context.withheld import content_why
+
+PROSE_BYTES = 128 * 1024  # how much of a document is read for terms; a changelog's tail says little
+DATA_BYTES = 16 * 1024  # the same for data: JSON, CSV, SVG, lock files
+MINIFIED_LINE = 400  # mean bytes per line above which code was written by a machine
+
+_HEADER = struct.Struct("<9I")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`ids` are sorted term numbers (4 bytes each), `counts` three bytes for each: everywhere, in comments, in names
+    of declarations (capped at 255). `why` is set when the content keeps the file from the model."""
+
+    ids: bytes = b""
+    counts: bytes = b""
+    words: int = 0
+    comment_words: int = 0
+    name_words: int = 0
+    lines: int = 0
+    why: str = ""
+    imports: str = ""
+    symbols: str = "[]"
+
+    def packed(self) -> bytes:
+        """One frame for the pipe between processes; no format that could run code when read."""
+        texts = [self.ids, self.counts, *(text.encode() for text in (self.why, self.imports, self.symbols))]
+        numbers = (self.words, self.comment_words, self.name_words, self.lines)
+        return _HEADER.pack(*map(len, texts), *numbers) + b"".join(texts)
+
+    @staticmethod
+    def unpacked(frame: bytes) -> "Facts":
+        *lengths, total, comments, names, lines = _HEADER.unpack_from(frame)
+        texts, at = [], _HEADER.size
+        for length in lengths:
+            texts.append(frame[at : at + length])
+            at += length
+        why, imports, symbols = (text.decode() for text in texts[2:])
+        return Facts(texts[0], texts[1], total, comments, names, lines, why, imports, symbols)
+
+    def outline(self) -> tuple[Symbol, ...]:
+        return tuple(Symbol(*fields) for fields in json.loads(self.symbols))
+
+
+def facts_key(oid: str, path: str) -> str:
+    """What facts are kept under: the blob, and the extension, since that chooses how the blob is read."""
+    return f"{oid}.{suffix_of(path)}"
+
+
+def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
+    """The facts of one file. `plain` reads it without a grammar (after one failed on it)."""
+    if why := content_why(path, content):
+        return Facts(why=why)
+    lines = content.count(b"\n") + 1
+    code = is_code(path)
+    if code and len(content) > 4_096 and len(content) / lines > MINIFIED_LINE:
+        return Facts(lines=lines, why="minified")
+    text = content[: None if code else PROSE_BYTES if is_prose(path) else DATA_BYTES].decode("utf-8", "replace")
+    found = _outline(path, text, plain)
+    everywhere = count(text)
+    comments = count(found.comments)
+    names = count_words(Counter(symbol.name for symbol in found.symbols))
+    ids = array("I", sorted(everywhere.keys() | names.keys()))
+    counts = bytearray()
+    for term in ids:
+        counts += bytes((min(everywhere[term], 255), min(comments[term], 255), min(names[term], 255)))
+    symbols = json.dumps([[s.first, s.last, s.depth, s.kind, s.name, s.signature] for s in found.symbols])
+    return Facts(
+        ids.tobytes(),
+        bytes(counts),
+        sum(everywhere.values()),
+        sum(comments.values()),
+        sum(names.values()),
+        lines,
+        "",
+        imports(path, text),
+        symbols,
+    )
+
+
+def _outline(path: str, text: str, plain: bool) -> Outline:
+    try:
+        return plain_outline(path, text) if plain else outline(path, text)
+    except ValueError:  # the parser reached its own time limit
+        return plain_outline(path, text)
+
+
+_IMPORTS = {
+    "python": r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import|import[ \t]+([\w.]+))",
+    "javascript": r"""(?:\bfrom|\bimport|\brequire\(|\bimport\()[ \t]*["']([^"'\n]{1,200})["']""",
+    "go": r"""^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?"([\w./-]{1,200})"[ \t]*$""",
+    "rust": r"^[ \t]*(?:pub(?:\([\w:]+\))?[ \t]+)?(?:use[ \t]+([\w:]+)|mod[ \t]+(\w+);)",
+    "java": r"^import[ \t]+(?:static[ \t]+)?([\w.]+)",
+    "c": r"""^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]{1,200})[">]""",
+    "ruby": r"""^[ \t]*(?:require|require_relative|load)[ \t(]+["']([^"'\n]{1,200})["']""",
+    "php": r"^[ \t]*use[ \t]+([\w\\]+)",
+    "c_sharp": r"^[ \t]*using[ \t]+([\w.]+)[ \t]*;",
+    "bash": r"^[ \t]*(?:source|\.)[ \t]+([\w./-]+)",
+}
+_IMPORTS |= {"typescript": _IMPORTS["javascript"], "tsx": _IMPORTS["javascript"], "cpp": _IMPORTS["c"]}
+_IMPORT = {language: re.compile(pattern, re.MULTILINE) for language, pattern in _IMPORTS.items()}
+
+
+def imports(path: str, text: str) -> str:
+    """What the file imports, as it spells it, one a line, at most 400."""
+    language = "javascript" if suffix_of(path) in ("vue", "svelte", "astro") else language_of(path)
+    pattern = _IMPORT.get(language)
+    if pattern is None:
+        return ""
+    found = dict.fromkeys(next(filter(None, match.groups()), "") for match in pattern.finditer(text))
+    return "\n".join(list(found)[:400])

@@ -1,0 +1,199 @@
+"""The index: facts of files by blob id, in one SQLite file in the cache directory.
+
+Branches, worktrees and clones share what they have in common. The file may be deleted at any time; a damaged one is
+set aside and built again.
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from coder.context.facts import Facts, facts_key
+from coder.context.pool import Job, Pool
+from coder.store import Places, open_database
+
+VERSION = 1
+CHUNK_BYTES = 8_000_000  # contents held in memory at a time while indexing
+MANY = 500  # values in one SQL statement
+
+_SCHEMA = """
+CREATE TABLE facts (
+    key TEXT PRIMARY KEY, ids BLOB NOT NULL, counts BLOB NOT NULL, words INT NOT NULL, comment_words INT NOT NULL,
+    name_words INT NOT NULL, lines INT NOT NULL, why TEXT NOT NULL, imports TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE symbols (key TEXT PRIMARY KEY, symbols TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tokens (oid TEXT PRIMARY KEY, tokens INT NOT NULL) WITHOUT ROWID;
+CREATE TABLE history (head TEXT PRIMARY KEY, used REAL NOT NULL, commits TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+Progress = Callable[[int, int], None]
+
+
+class File(Protocol):
+    """One tracked file of a tree: what `coder.repo` calls a TreeFile. `size` is in bytes."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def oid(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+class Blobs(Protocol):
+    """Where file contents come from: a `coder.repo.Repository`."""
+
+    def read_blobs(self, oids: Iterable[str]) -> Mapping[str, bytes]: ...
+
+
+class Index:
+    """The open database. Without a writable cache directory it lives in memory, for this process only."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, places: Places) -> "Index":
+        try:
+            return cls(open_database(places.cache / "context.sqlite", _SCHEMA, VERSION))
+        except sqlite3.OperationalError:
+            database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            database.executescript(_SCHEMA)
+            return cls(database)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ── facts ────────────────────────────────────────────────────────────────────────────────────
+
+    def update(
+        self,
+        blobs: Blobs,
+        files: Iterable[File],
+        progress: Progress = lambda done, total: None,
+        seconds: float = float("inf"),
+    ) -> int:
+        """Read what is not known yet, in worker processes; returns how many files are left when `seconds` are over."""
+        missing = self._missing(files)
+        deadline, done = time.monotonic() + seconds, 0
+        if not missing:
+            return 0
+        progress(0, len(missing))
+        with Pool(sum(file.size for file in missing.values())) as pool:
+            for chunk in _chunks(missing):
+                contents = blobs.read_blobs(file.oid for file in chunk.values())
+                jobs = [Job(key, file.path, contents.get(file.oid, b"")) for key, file in chunk.items()]
+                self._store(zip(jobs, pool.read(jobs), strict=True))
+                done += len(chunk)
+                progress(done, len(missing))
+                if time.monotonic() > deadline:
+                    break
+        return len(missing) - done
+
+    def _missing(self, files: Iterable[File]) -> dict[str, File]:
+        wanted = {facts_key(file.oid, file.path): file for file in files}
+        for keys in _batches(list(wanted)):
+            marks = ",".join("?" * len(keys))
+            for (key,) in self._database.execute(f"SELECT key FROM facts WHERE key IN ({marks})", keys):
+                del wanted[key]
+        return wanted
+
+    def _store(self, read: Iterable[tuple[Job, Facts]]) -> None:
+        with self._transaction() as database:
+            for job, facts in read:
+                blobs = (job.key, facts.ids, facts.counts)
+                row = (
+                    *blobs,
+                    facts.words,
+                    facts.comment_words,
+                    facts.name_words,
+                    facts.lines,
+                    facts.why,
+                    facts.imports,
+                )
+                database.execute("INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?,?,?,?)", row)
+                database.execute("INSERT OR REPLACE INTO symbols VALUES (?,?)", (job.key, facts.symbols))
+
+    def facts(self, keys: Sequence[str]) -> Iterator[tuple[str, Facts]]:
+        """The facts of those keys that are known, without their symbols."""
+        for batch in _batches(keys):
+            marks = ",".join("?" * len(batch))
+            for key, *fields in self._database.execute(f"SELECT * FROM facts WHERE key IN ({marks})", batch):
+                yield key, Facts(*fields)
+
+    def symbols(self, keys: Sequence[str]) -> dict[str, Facts]:
+        """The symbols (nothing else) of those keys that are known."""
+        found = {}
+        for batch in _batches(keys):
+            marks = ",".join("?" * len(batch))
+            for key, symbols in self._database.execute(f"SELECT * FROM symbols WHERE key IN ({marks})", batch):
+                found[key] = Facts(symbols=symbols)
+        return found
+
+    # ── token counts and history ─────────────────────────────────────────────────────────────────
+
+    def tokens(self, oids: Sequence[str]) -> dict[str, int]:
+        """The exact token counts of the blobs that were counted before."""
+        found: dict[str, int] = {}
+        for batch in _batches(oids):
+            marks = ",".join("?" * len(batch))
+            found.update(self._database.execute(f"SELECT oid, tokens FROM tokens WHERE oid IN ({marks})", batch))
+        return found
+
+    def keep_tokens(self, counts: Mapping[str, int]) -> None:
+        with self._transaction() as database:
+            database.executemany("INSERT OR REPLACE INTO tokens VALUES (?,?)", counts.items())
+
+    def history(self, head: str) -> str | None:
+        """What `keep_history` was given for this head, if it was."""
+        row = self._database.execute("SELECT commits FROM history WHERE head = ?", (head,)).fetchone()
+        return row[0] if row else None
+
+    def keep_history(self, head: str, commits: str, keep: int = 64) -> None:
+        with self._transaction() as database:
+            database.execute("INSERT OR REPLACE INTO history VALUES (?,?,?)", (head, time.time(), commits))
+            database.execute(
+                "DELETE FROM history WHERE head NOT IN (SELECT head FROM history ORDER BY used DESC LIMIT ?)", (keep,)
+            )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Written whole or not at all. A cache that another process holds or that is full is left as it was."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+        except sqlite3.OperationalError:
+            return
+
+
+def _chunks(files: Mapping[str, File]) -> Iterator[dict[str, File]]:
+    chunk: dict[str, File] = {}
+    size = 0
+    for key, file in files.items():
+        if chunk and size + file.size > CHUNK_BYTES:
+            yield chunk
+            chunk, size = {}, 0
+        chunk[key] = file
+        size += file.size
+    if chunk:
+        yield chunk
+
+
+def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), MANY):
+        yield values[start : start + MANY]
