@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.fake_openai import (
-    FakeOpenAI,
     Failure,
+    FakeOpenAI,
     forbidden,
     forever,
     free_text_call,
