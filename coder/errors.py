@@ -17,6 +17,11 @@ class Exit(IntEnum):
         member.sentence = sentence
         return member
 
+    @classmethod
+    def of_signal(cls, number: int) -> "Exit":
+        """The code of a process that this signal ended; INTERRUPT for one that has no code of its own."""
+        return {int(code): code for code in cls}.get(128 + number, cls.INTERRUPT)
+
     DONE = 0, "done", "the answer was given, or the change is in place and its tests hold"
     FAILED = 1, "failed", "the task was not accomplished"
     USAGE = 2, "usage", "a bad flag or configuration, no repository, or no key"
@@ -93,4 +98,4 @@ class Interrupted(BaseException):
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
-        self.exit = Exit(128 + signal_number)
+        self.exit = Exit.of_signal(signal_number)

@@ -95,7 +95,7 @@ def _models(setup: Setup) -> Iterator[Finding]:
     catalog = Catalog.load(setup.places.config)
     for name in dict.fromkeys((setup.settings.model, setup.settings.subagent_model)):
         notices = catalog.get(name).notices(datetime.date.today())
-        yield Finding("model", "note" if notices else "ok", "; ".join(notices) or name)
+        yield Finding("model", "note" if notices else "ok", "; ".join(notice.text for notice in notices) or name)
 
 
 def _sandbox(setup: Setup) -> Iterator[Finding]:

@@ -6,8 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from coder import config
 from coder.cli.options import Shared
+from coder.config import (
+    Config,
+    Settings,
+    environment_layer,
+    flag_layer,
+    load_config,
+    project_layer,
+    set_layer,
+    user_layer,
+)
 from coder.errors import UserError
 from coder.repo.discover import Location, discover
 from coder.repo.trust import TrustStore
@@ -23,10 +32,10 @@ class Setup:
     places: Places
     location: Location | None
     trusted: bool
-    config: config.Config
+    config: Config
 
     @property
-    def settings(self) -> config.Settings:
+    def settings(self) -> Settings:
         return self.config.settings
 
     def repository(self) -> Location:
@@ -44,15 +53,15 @@ def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False
     location = _locate(need_repository)
     trusted = trust or (location is not None and TrustStore(places).is_trusted(location.root))
     layers = [
-        config.user_layer(shared.config or places.config_file),
-        config.project_layer(location.root / PROJECT_FILE) if location and trusted else None,
-        config.environment_layer(),
-        config.set_layer(shared.assignments),
-        config.flag_layer(shared.settings),
+        user_layer(shared.config or places.config_file),
+        project_layer(location.root / PROJECT_FILE) if location and trusted else None,
+        environment_layer(),
+        set_layer(shared.assignments),
+        flag_layer(shared.settings),
     ]
     if shared.config and layers[0] is None:
         raise UserError(f"there is no configuration file {shared.config}", "check the path given with --config")
-    read = config.load_config(layer for layer in layers if layer)
+    read = load_config(layer for layer in layers if layer)
     return Setup(places, location, trusted, _with_exclusions(read, shared.exclude))
 
 
@@ -74,8 +83,8 @@ def _locate(needed: bool) -> Location | None:
         return None
 
 
-def _with_exclusions(read: config.Config, patterns: Iterable[str]) -> config.Config:
+def _with_exclusions(read: Config, patterns: Iterable[str]) -> Config:
     """`--exclude` adds to what the configuration excludes; it never replaces it."""
     settings = read.settings
     context = settings.context.model_copy(update={"exclude": (*settings.context.exclude, *patterns)})
-    return config.Config(settings.model_copy(update={"context": context}), read.origins)
+    return Config(settings.model_copy(update={"context": context}), read.origins)

@@ -99,7 +99,7 @@ async def _finish(run: _Run) -> Exit:
     except TimeoutError:
         return _failed(run, LimitReached(f"the time limit of {run.job.timeout:g} s was reached", "raise --timeout"))
     except asyncio.CancelledError:
-        code = Exit.PIPE if run.broken_pipe else Exit(128 + (run.signal or signal.SIGINT))
+        code = Exit.PIPE if run.broken_pipe else Exit.of_signal(run.signal or signal.SIGINT)
         results.with_end(result, code, code.sentence)
         return code
     except Interrupted as stop:
