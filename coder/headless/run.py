@@ -228,6 +228,6 @@ def _write_files(run: _Run) -> None:
     if output.file:
         output.file.write_text(results.dump(run.result, indent=2) + "\n", encoding="utf-8")
     if output.junit and run.session:
-        from coder.verify.junit import write_junit
+        from coder.headless.junit import write_junit
 
         output.junit.write_bytes(write_junit(run.session.evidence))
