@@ -1,0 +1,106 @@
+"""The ladder: where in a file the old lines of a hunk stand, from verbatim down to white-space-free.
+
+A rung with a match ends the descent, even if the match is ambiguous: a looser comparison would only hide that.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from coder.repo.patch.edits import Line
+from coder.repo.patch.text import FileText
+
+# Characters that models and editors exchange for plain ones. Both ASCII quotes fold into one, since models also
+# change the quoting style of the context they repeat.
+_ALIKE = str.maketrans(
+    {
+        **dict.fromkeys("'\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u00ad\ufe58\uff0d", "-"),
+        **dict.fromkeys(
+            "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
+        ),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff"),  # invisible
+        "\u2026": "...",
+    }
+)
+_BLANKS = re.compile(r"\s+")
+
+
+def alike(text: str) -> str:
+    """`text` with look-alike characters folded into plain ones."""
+    return text if text.isascii() and "'" not in text else text.translate(_ALIKE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way to compare lines: equal keys are equal lines. `how` completes "was matched …"."""
+
+    name: str
+    how: str
+    key: Callable[[str], str]
+
+
+VERBATIM = Rung("verbatim", "", lambda text: text)
+DROPPED_BLANK = Rung("dropped blank", "though its context lost the leading blank", lambda text: text)
+TRAILING = Rung("trailing blanks", "aside from trailing blanks", str.rstrip)
+ALIKE = Rung("look-alikes", "aside from look-alike characters", lambda text: alike(text).rstrip())
+BARE = Rung("white space", "aside from white space", lambda text: _BLANKS.sub("", alike(text)))
+RUNGS = (VERBATIM, DROPPED_BLANK, TRAILING, ALIKE, BARE)
+
+
+class Target:
+    """A file's lines, indexed by the keys of each rung when first asked."""
+
+    def __init__(self, text: FileText) -> None:
+        self.text = text
+        self.lines = text.lines
+        self._keys: dict[str, list[str]] = {}
+        self._index: dict[str, dict[str, list[int]]] = {}
+
+    def keys(self, rung: Rung) -> list[str]:
+        if rung.name not in self._keys:
+            self._keys[rung.name] = [rung.key(line) for line in self.lines]
+        return self._keys[rung.name]
+
+    def index(self, rung: Rung) -> dict[str, list[int]]:
+        """The positions of every key, ascending."""
+        if rung.name not in self._index:
+            index: dict[str, list[int]] = {}
+            for i, key in enumerate(self.keys(rung)):
+                index.setdefault(key, []).append(i)
+            self._index[rung.name] = index
+        return self._index[rung.name]
+
+    @cached_property
+    def stripped(self) -> dict[str, list[int]]:
+        """Positions by line without indentation, look-alikes folded: what anchors are compared with."""
+        index: dict[str, list[int]] = {}
+        for i, line in enumerate(self.lines):
+            index.setdefault(alike(line).strip(), []).append(i)
+        return index
+
+    def positions(self, rung: Rung, old: Sequence[Line]) -> list[int]:
+        """Where all of `old` matches line by line on this rung, ascending. `old` must not be empty."""
+        if len(old) > len(self.lines):
+            return []
+        wanted = [_allowed(rung, line) for line in old]
+        index, keys = self.index(rung), self.keys(rung)
+        places = [[i for key in dict.fromkeys(options) for i in index.get(key, ())] for options in wanted]
+        rarest = min(range(len(old)), key=lambda k: len(places[k]))
+        last = len(self.lines) - len(old)
+        starts = sorted(i - rarest for i in places[rarest])
+        return [
+            start
+            for start in starts
+            if 0 <= start <= last and all(keys[start + k] in options for k, options in enumerate(wanted))
+        ]
+
+
+def _allowed(rung: Rung, line: Line) -> tuple[str, ...]:
+    """The keys that `line` may have. On one rung, a context line may have lost the format's own leading blank, so
+    that the blank which was taken for it belongs to the text."""
+    key = rung.key(line.text)
+    if rung is DROPPED_BLANK and line.kind == " " and not line.bare:
+        return (key, " " + key)
+    return (key,)

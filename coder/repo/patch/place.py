@@ -1,0 +1,245 @@
+"""Places a hunk in a file: every reading of the hunk goes down the ladder before the next reading is tried."""
+
+import html
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from coder.repo.patch import elision, fuzz
+from coder.repo.patch.edits import Hunk, Line
+from coder.repo.patch.hints import anchor_places, choose
+from coder.repo.patch.match import ALIKE, BARE, RUNGS, Rung, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A hunk and the file line (0-based) of each of its old lines; None for context that the file lacks."""
+
+    hunk: Hunk
+    rows: tuple[int | None, ...]
+    how: str = ""
+    reindent: bool = False
+
+
+class Unplaced(Exception):
+    """The hunk has no one place. `lines` are the 1-based lines where it would equally fit."""
+
+    def __init__(self, kind: str, message: str, lines: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.lines = lines
+
+
+def place(hunk: Hunk, target: Target, shift: int = 0) -> list[Placed]:
+    """Where the hunk belongs; several parts if it leaves lines out. Raises Unplaced."""
+    _check_anchors(hunk, target)
+    if not hunk.old:
+        return [_place_insertion(hunk, target, shift)]
+    for reading in _readings(hunk):
+        if (placed := _on_rungs(reading, target, shift)) is not None:
+            return [placed]
+    if placed_parts := _in_parts(hunk, target, shift):
+        return placed_parts
+    if _is_applied(hunk, target):
+        raise Unplaced("stale", "the change is already there")
+    for reading in _loose_readings(hunk):
+        if (placed := _on_rungs(reading, target, shift)) is not None:
+            return [placed]
+    for reading in _readings(hunk):
+        if (placed := _fuzzy(reading, target, shift)) is not None:
+            return [placed]
+    raise Unplaced("not_found", "the old lines are not in the file")
+
+
+def _check_anchors(hunk: Hunk, target: Target) -> None:
+    """One wrong anchor is a slip and the lines decide; one of several means that the whole place is imagined."""
+    if len(hunk.anchors) > 1:
+        for anchor in hunk.anchors:
+            if not anchor_places(anchor, target):
+                raise Unplaced("not_found", f"the anchor {anchor!r} is not in the file")
+
+
+def _place_insertion(hunk: Hunk, target: Target, shift: int) -> Placed:
+    """A hunk of added lines only goes where its header says, and only if that is beyond doubt."""
+    size = len(target.lines)
+    if hunk.at_end or size == 0:
+        return Placed(_headed(hunk, target, size), (size - 1,) if size else ())
+    if hunk.after_line:
+        line = hunk.start + shift
+        if not 0 <= line <= size:
+            raise Unplaced("not_found", f"line {hunk.start} is beyond the end of the file")
+        return _inserted(hunk, target, line)
+    if hunk.anchors:
+        places = anchor_places(hunk.anchors[-1], target)
+        if len(places) == 1:
+            return _inserted(hunk, target, places[0] + 1)
+        if places:
+            raise Unplaced("ambiguous", "the anchor occurs more than once", tuple(i + 1 for i in places))
+    raise Unplaced("not_found", "nothing says where to insert the lines: give context lines around them")
+
+
+def _inserted(hunk: Hunk, target: Target, line: int) -> Placed:
+    """An insertion before file line `line` (0-based), tied to the line above it, or to the first one below."""
+    if line > 0:
+        return Placed(_headed(hunk, target, line), (line - 1,))
+    return Placed(replace(hunk, lines=(*hunk.lines, Line(" ", target.lines[0]))), (0,))
+
+
+def _headed(hunk: Hunk, target: Target, line: int) -> Hunk:
+    if line == 0:
+        return hunk
+    return replace(hunk, lines=(Line(" ", target.lines[line - 1]), *hunk.lines))
+
+
+# ── readings: what the model may have meant to write ─────────────────────────────────────────────
+
+
+def _readings(hunk: Hunk) -> Iterator[Hunk]:
+    """As written; without prose after it; without line numbers copied from a listing; without HTML entities."""
+    yield hunk
+    for cut in _tail_cuts(hunk):
+        yield _shortened(hunk, 0, cut)
+    if (plain := _mapped(hunk, _unnumbered(hunk))) is not None:
+        yield plain
+    if (plain := _mapped(hunk, _unescaped(hunk))) is not None:
+        yield plain
+
+
+def _tail_cuts(hunk: Hunk) -> list[int]:
+    """How many closing lines to leave out, fewest first: from each empty line in the tail on, then the whole tail."""
+    size = len(hunk.lines)
+    cuts = [size - i for i in range(size - hunk.tail, size) if not hunk.lines[i].text.strip() or i == size - hunk.tail]
+    return sorted(set(cuts))
+
+
+def _shortened(hunk: Hunk, head: int, tail: int) -> Hunk:
+    """The hunk without its first `head` and last `tail` lines; the line number moves along."""
+    lines = hunk.lines[head : len(hunk.lines) - tail]
+    dropped = sum(line.kind != "+" for line in hunk.lines[:head])
+    return replace(hunk, lines=lines, tail=max(0, hunk.tail - tail), start=hunk.start + dropped if hunk.start else 0)
+
+
+def _mapped(hunk: Hunk, change: Callable[[str], str] | None) -> Hunk | None:
+    if change is None:
+        return None
+    return replace(hunk, lines=tuple(replace(line, text=change(line.text)) for line in hunk.lines))
+
+
+_NUMBERED = re.compile(r"\s*\d+(?: ?[|:\u2502\u2192]|\t) ?")
+
+
+def _unnumbered(hunk: Hunk) -> Callable[[str], str] | None:
+    """A listing's line numbers, if every line of the hunk that is not empty has one."""
+    written = [line.text for line in hunk.lines if line.text.strip()]
+    if not written or not all(_NUMBERED.match(text) for text in written):
+        return None
+    return lambda text: _NUMBERED.sub("", text, count=1)
+
+
+def _unescaped(hunk: Hunk) -> Callable[[str], str] | None:
+    """HTML entities, if the hunk has some and no character that such escaping would have replaced."""
+    text = "\n".join(line.text for line in hunk.lines)
+    if (
+        "&" not in text
+        or "<" in text
+        or ">" in text
+        or re.search(r"&(?!(?:lt|gt|amp|quot|apos|#\d+|#x[\da-f]+);)", text)
+    ):
+        return None
+    return html.unescape
+
+
+def _loose_readings(hunk: Hunk) -> Iterator[Hunk]:
+    """Without the empty lines at the ends of a block, which are often layout. Only after a check that the change
+    is not there already: less context makes it easier to apply twice."""
+    head = _blank_ends(hunk.lines)
+    tail = _blank_ends(hunk.lines[::-1])
+    if head + tail and head + tail < len(hunk.lines):
+        shorter = _shortened(hunk, head, tail)
+        if shorter.old and shorter.changes:
+            yield shorter
+
+
+def _blank_ends(lines: tuple[Line, ...]) -> int:
+    return next((i for i, line in enumerate(lines) if line.kind == "+" or line.text.strip()), 0)
+
+
+# ── one reading on the ladder ────────────────────────────────────────────────────────────────────
+
+
+def _on_rungs(hunk: Hunk, target: Target, shift: int) -> Placed | None:
+    """The place on the first rung with a match. Raises Unplaced if it is ambiguous there."""
+    old = hunk.old
+    if not old or not hunk.changes:
+        old = hunk.old
+    if not old:
+        return None
+    for rung in RUNGS:
+        starts = target.positions(rung, old)
+        if starts:
+            start = _chosen(starts, hunk, target, shift)
+            return Placed(hunk, tuple(range(start, start + len(old))), rung.how, reindent=rung is BARE)
+    return None
+
+
+def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int) -> int:
+    start = choose(starts, hunk, target, shift)
+    if start is None:
+        lines = tuple(start + 1 for start in islice(starts, 20))
+        raise Unplaced("ambiguous", f"the old lines occur {len(starts)} times and nothing tells which is meant", lines)
+    return start
+
+
+def _in_parts(hunk: Hunk, target: Target, shift: int) -> list[Placed]:
+    """A hunk with "..." lines: each part on the ladder, one below the other, in the only way that fits."""
+    parts = elision.parts(hunk)
+    if len(parts) == 1 or any(not part.old for part in parts):
+        return []
+    found: list[tuple[Rung, list[int]]] = []
+    for part in parts:
+        on = next(((rung, starts) for rung in RUNGS if (starts := target.positions(rung, part.old))), None)
+        if on is None:
+            return []
+        found.append(on)
+    chains = list(islice(_chains(parts, [starts for _, starts in found], 0), 50))
+    if len(chains) > 1:
+        firsts = sorted({chain[0] for chain in chains})
+        first = _chosen(firsts, parts[0], target, shift)
+        chains = [chain for chain in chains if chain[0] == first]
+    if len(chains) != 1:
+        lines = tuple(sorted({start + 1 for chain in chains for start in chain}))
+        raise Unplaced("ambiguous" if chains else "not_found", 'the parts around "..." do not have one place', lines)
+    return [
+        Placed(part, tuple(range(start, start + len(part.old))), rung.how, reindent=rung is BARE)
+        for part, (rung, _), start in zip(parts, found, chains[0], strict=True)
+    ]
+
+
+def _chains(parts: list[Hunk], starts: list[list[int]], lowest: int) -> Iterator[tuple[int, ...]]:
+    if not parts:
+        yield ()
+        return
+    for start in starts[0]:
+        if start >= lowest:
+            for rest in _chains(parts[1:], starts[1:], start + len(parts[0].old)):
+                yield (start, *rest)
+
+
+def _is_applied(hunk: Hunk, target: Target) -> bool:
+    """Whether the new lines stand in the file as they would after the edit."""
+    new = tuple(replace(line, kind=" ") for line in hunk.new)
+    return bool(new) and any(line.text.strip() for line in new) and bool(target.positions(ALIKE, new))
+
+
+def _fuzzy(hunk: Hunk, target: Target, shift: int) -> Placed | None:
+    found = fuzz.placements(hunk, target)
+    if not found:
+        return None
+    by_start = {next(row for row in rows if row is not None): rows for rows in found}
+    rows = found[0]
+    if len(found) > 1:
+        if len(by_start) != len(found):
+            raise Unplaced("ambiguous", "the old lines fit in several ways, none of them exactly")
+        rows = by_start[_chosen(sorted(by_start), hunk, target, shift)]
+    return Placed(hunk, rows, "though some context lines differ", reindent=True)
