@@ -145,7 +145,7 @@ def check_chat(body: Json) -> None:
         if "max_tokens" in body:
             raise Refused("Unsupported parameter: 'max_tokens' is not supported with this model. Use "
                           "'max_completion_tokens' instead.", "unsupported_parameter", "max_tokens")  # fmt: skip
-        if body.get("tools") and body.get("reasoning_effort") != "none":
+        if body.get("tools") and body.get("reasoning_effort", "none") != "none":
             raise Refused("Function tools with reasoning_effort are not supported for this model in "
                           "/v1/chat/completions. Use /v1/responses instead.", None, "reasoning_effort")  # fmt: skip
     for tool in body.get("tools", ()):

@@ -1,0 +1,245 @@
+"""Every call to a model in one SQLite file: who asked, what it took and what it cost.
+
+A call is written at its worst case before it is sent, and corrected when its usage arrives: what a killed process
+left behind stays at its worst case. A ledger that is locked, corrupt or read-only never stops work.
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from coder.errors import CoderError
+from coder.model.catalog import Model
+from coder.store import open_database
+from coder.values import Usage
+
+SCHEMA = """
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY, time REAL NOT NULL, session TEXT NOT NULL, repository TEXT NOT NULL, role TEXT NOT NULL,
+    model TEXT NOT NULL, tier TEXT NOT NULL, input_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, usd REAL, estimated INTEGER NOT NULL,
+    latency_s REAL NOT NULL, attempt INTEGER NOT NULL, status TEXT NOT NULL
+);
+CREATE INDEX calls_by_time ON calls (time);
+CREATE INDEX calls_by_session ON calls (session);
+"""
+VERSION = 1
+BUSY_MS = 250  # longer would be felt on the screen; what cannot be written now is written with the next call
+
+By = Literal["session", "day", "repository", "role", "model"]
+_GROUPS: dict[By, str] = {
+    "session": "session",
+    "day": "date(time, 'unixepoch', 'localtime')",
+    "repository": "repository",
+    "role": "role",
+    "model": "model",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One try of one call. `time` is seconds since the epoch, `status` "ok", "open", "cut", "cancelled", or what the
+    server refused it with ("429"). `usd` is None when the price is unknown."""
+
+    time: float
+    session: str
+    repository: str
+    role: str
+    model: str
+    tier: str = ""
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = 0.0
+    estimated: bool = False
+    latency_s: float = 0.0
+    attempt: int = 1
+    status: str = "ok"
+
+
+_COLUMNS = tuple(Call.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Calls added up. `usd` counts the known prices, `unpriced` the calls without one, `estimated` those booked at
+    their worst case, `tries_failed` those that were refused and cost nothing. `main_usd` is what the same tokens
+    would have cost on the main model (None when its price is unknown)."""
+
+    key: str
+    requests: int
+    tries_failed: int
+    input_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    output_tokens: int
+    usd: float
+    unpriced: int
+    estimated: int
+    latency_s: float
+    main_usd: float | None
+
+
+class Ledger:
+    """The file, opened by `open`. `complaint` says in words that it cannot be used, "" as long as it can."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.complaint = ""
+        self._connection: sqlite3.Connection | None = None
+        self._unwritten: dict[int, Call] = {}  # by a negative id of our own, until the file takes them
+        self._last_unwritten = 0
+
+    def open(self) -> None:
+        """Open now, which may block for some seconds when the file is locked. Never raises for a bad file."""
+        if self._connection is not None:
+            return
+        try:
+            self._connection = open_database(self._path, SCHEMA, VERSION)
+            self._connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+            self._connection.row_factory = sqlite3.Row
+        except (sqlite3.Error, OSError, CoderError) as error:
+            self._failed(error)
+
+    def begin(self, call: Call) -> int:
+        """Write a call that is about to be sent, at its worst case; the answer names it for `finish`."""
+        if (written := self._write(call)) is not None:
+            return written
+        self._last_unwritten -= 1
+        self._unwritten[self._last_unwritten] = call
+        return self._last_unwritten
+
+    def finish(self, number: int, call: Call) -> None:
+        """What the call came to in the end."""
+        if number in self._unwritten:
+            self._unwritten[number] = call
+        else:
+            columns = ", ".join(f"{name} = ?" for name in _COLUMNS)
+            if self._execute(f"UPDATE calls SET {columns} WHERE id = ?", (*_row(call), number)) is None:
+                self._unwritten[number] = call
+        self._flush()
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other processes from booking between a look at what is spent and the next booking."""
+        began = self._execute("BEGIN IMMEDIATE", ()) is not None
+        try:
+            yield
+        finally:
+            if began:
+                self._execute("COMMIT", ())
+
+    def shared(self) -> contextlib.AbstractContextManager[None]:
+        """No lock: enough where only this process books."""
+        return contextlib.nullcontext()
+
+    def spent(self, *, session: str | None = None, since: float | None = None) -> tuple[float, int]:
+        """USD booked for a session or since a time, and how many calls have no known price."""
+        where, values = _where(session, since)
+        rows = self._select(f"SELECT coalesce(sum(usd), 0), count(*) - count(usd) FROM calls {where}", values)
+        usd, unpriced = (rows[0][0], rows[0][1]) if rows else (0.0, 0)
+        for number, call in self._unwritten.items():
+            if number < 0 and (session in (None, call.session)) and (since is None or call.time >= since):
+                usd, unpriced = usd + (call.usd or 0.0), unpriced + (call.usd is None)
+        return float(usd), int(unpriced)
+
+    def totals(
+        self, by: By, *, session: str | None = None, since: float | None = None, main: Model | None = None
+    ) -> tuple[Total, ...]:
+        """Totals by `by`, dearest first. With `main`, also what all of it would have cost on that model."""
+        where, values = _where(session, since)
+        rows = self._select(
+            f"SELECT {_GROUPS[by]} AS key, model, input_tokens > 0 OR output_tokens > 0 AS billed, count(*) AS calls,"
+            " sum(input_tokens) AS i, sum(cached_tokens) AS c, sum(reasoning_tokens) AS r, sum(output_tokens) AS o,"
+            " coalesce(sum(usd), 0.0) AS usd, count(*) - count(usd) AS unpriced, sum(estimated) AS e,"
+            f" sum(latency_s) AS l FROM calls {where} GROUP BY 1, 2, 3",
+            values,
+        )
+        found: dict[str, Total] = {}
+        for row in rows:
+            found[row["key"]] = _plus(found.get(row["key"]), row, main)
+        return tuple(sorted(found.values(), key=lambda total: (-total.usd, total.key)))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._flush()
+            self._connection.close()
+            self._connection = None
+
+    def _write(self, call: Call) -> int | None:
+        marks = ", ".join("?" for _ in _COLUMNS)
+        return self._execute(f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({marks})", _row(call))
+
+    def _flush(self) -> None:
+        for number, call in list(self._unwritten.items()):
+            if number >= 0:
+                columns = ", ".join(f"{name} = ?" for name in _COLUMNS)
+                done = self._execute(f"UPDATE calls SET {columns} WHERE id = ?", (*_row(call), number))
+            else:
+                done = None if call.status == "open" else self._write(call)
+            if done is None:
+                return
+            del self._unwritten[number]
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> int | None:
+        if self._connection is None:
+            return None
+        try:
+            return self._connection.execute(statement, values).lastrowid or 0
+        except sqlite3.Error as error:
+            self._failed(error)
+            return None
+
+    def _select(self, statement: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
+        if self._connection is None:
+            return []
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            self._failed(error)
+            return []
+
+    def _failed(self, error: Exception) -> None:
+        self.complaint = f"the ledger {self._path.name} cannot be used now ({error}); costs are kept in memory only"
+
+
+def _row(call: Call) -> tuple[object, ...]:
+    return tuple(getattr(call, name) for name in _COLUMNS)
+
+
+def _where(session: str | None, since: float | None) -> tuple[str, tuple[object, ...]]:
+    wanted = [("session = ?", session), ("time >= ?", since)]
+    given = [(clause, value) for clause, value in wanted if value is not None]
+    clause = " AND ".join(clause for clause, _ in given)
+    return (f"WHERE {clause}" if clause else ""), tuple(value for _, value in given)
+
+
+def _plus(total: Total | None, row: sqlite3.Row, main: Model | None) -> Total:
+    total = total or Total(row["key"], 0, 0, 0, 0, 0, 0, 0.0, 0, 0, 0.0, 0.0 if main else None)
+    usage = Usage("", row["model"], row["calls"], row["i"], row["c"], row["r"], row["o"])
+    on_main = replace(main, long_above=0).price(usage) if main else None  # sums say nothing of single long calls
+    return replace(
+        total,
+        requests=total.requests + (row["calls"] if row["billed"] else 0),
+        tries_failed=total.tries_failed + (0 if row["billed"] else row["calls"]),
+        input_tokens=total.input_tokens + row["i"],
+        cached_tokens=total.cached_tokens + row["c"],
+        reasoning_tokens=total.reasoning_tokens + row["r"],
+        output_tokens=total.output_tokens + row["o"],
+        usd=total.usd + row["usd"],
+        unpriced=total.unpriced + row["unpriced"],
+        estimated=total.estimated + row["e"],
+        latency_s=total.latency_s + row["l"],
+        main_usd=None if total.main_usd is None or on_main is None else total.main_usd + on_main,
+    )
+
+
+def start_of_day(now: float) -> float:
+    """Seconds since the epoch at which the local day of `now` began."""
+    day = time.localtime(now)
+    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))

@@ -1,0 +1,219 @@
+"""The one place that speaks HTTP to a model, through the SDK's client: sends a body, feeds the stream to an assembly.
+
+Imported only when a request is about to be made (the SDK takes a second to import). Retries are not its business:
+every way a try can fail leaves here as a Fault.
+"""
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Protocol, cast
+
+import httpx2
+import openai
+
+from coder import __version__
+from coder.model import faults
+from coder.model.faults import Fault
+from coder.model.providers import KEYLESS, Provider
+from coder.model.retry import Timeouts
+from coder.model.sse import BadStream, Decoder
+from coder.text import redact, visible_line
+
+MAX_ERROR_BYTES = 64 * 1024
+_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+# What the SDK would tell every server about this machine.
+_MACHINE = (
+    "Lang",
+    "Package-Version",
+    "OS",
+    "Arch",
+    "Runtime",
+    "Runtime-Version",
+    "Async",
+    "Retry-Count",
+    "Read-Timeout",
+)
+
+
+class Assembling(Protocol):
+    """What both dialects' assemblies offer."""
+
+    finished: bool
+    thinking: bool
+    started: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether the reply is whole even if nothing more comes."""
+
+    def take(self, event: Mapping[str, Any], /) -> None: ...
+
+
+class Wire:
+    """One SDK client for one server."""
+
+    def __init__(self, provider: Provider, timeouts: Timeouts, environ: Mapping[str, str]) -> None:
+        self._host = provider.host
+        self._timeouts = timeouts
+        http = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(timeouts.first, connect=timeouts.connect, read=None),
+            follow_redirects=False,  # a redirect could carry the key to another host
+            trust_env=not provider.local,  # a proxy is no way to one's own machine
+            event_hooks={"response": [_bound_error]},
+        )
+        own = provider.name == "openai"
+        headers: Any = {
+            "User-Agent": f"coder/{__version__}",
+            "Accept-Encoding": "identity",  # nothing to unpack, so nothing that unpacks without end
+            "OpenAI-Organization": (own and environ.get("OPENAI_ORG_ID")) or openai.Omit(),
+            "OpenAI-Project": (own and environ.get("OPENAI_PROJECT_ID")) or openai.Omit(),
+            **{f"X-Stainless-{name}": openai.Omit() for name in _MACHINE},
+        }
+        self._client = openai.AsyncOpenAI(
+            api_key=provider.key or KEYLESS,
+            base_url=provider.base_url,
+            max_retries=0,
+            http_client=http,
+            default_headers=headers,
+        )
+
+    async def send(self, path: str, body: Mapping[str, Any], assembly: Assembling, *, patience: float = 1.0) -> None:
+        """Post `body` and feed every event to `assembly`; `patience` multiplies the wait for the first event.
+
+        Raises Fault; lets cancellation through.
+        """
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            first = min(self._timeouts.first * patience, self._timeouts.total)
+            async with asyncio.timeout_at(started + first) as clock:
+                response = await self._post(path, content)
+                try:
+                    await self._read(response, assembly, clock, started + self._timeouts.total)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            fault = self._stalled(assembly, loop.time() - started)
+        except BadStream as error:
+            fault = Fault(f"{self._host} sent no proper reply: {error}", "retry", "malformed", billed=True)
+        except httpx2.HTTPError as error:
+            fault = Fault(f"{self._host} broke the reply off ({type(error).__name__})", "retry", "cut", billed=True)
+        else:
+            if assembly.complete:
+                return
+            fault = Fault(f"{self._host} ended the reply early, without its last event", "retry", "cut", billed=True)
+        if not assembly.complete:
+            raise fault
+
+    async def _post(self, path: str, content: bytes) -> httpx2.Response:
+        try:
+            # cast_to a plain response: the SDK keeps address, key and errors, the stream is read here
+            response: Any = await self._client.post(
+                path, cast_to=httpx2.Response, content=content, options={"headers": _HEADERS}, stream=True,
+                stream_cls=openai.AsyncStream[Any],
+            )  # fmt: skip
+            return cast(httpx2.Response, response)
+        except openai.APIStatusError as error:
+            text = error.response.text
+            raise faults.from_status(error.status_code, error.response.headers, text, time.time()) from None
+        except openai.APIConnectionError as error:
+            raise _no_connection(error.__cause__ or error, self._host) from None
+
+    async def _read(self, response: httpx2.Response, assembly: Assembling, clock: asyncio.Timeout, end: float) -> None:
+        """Feed the stream; returns at the terminal event or at the end of the bytes."""
+        await _check_kind(response, self._host)
+        loop, decoder = asyncio.get_running_loop(), Decoder()
+        async for piece in response.aiter_bytes():
+            events = decoder.feed(piece)
+            for event in events:
+                assembly.take(event)
+                if assembly.finished:
+                    return
+            if events:
+                pause = self._timeouts.thinking if assembly.thinking else self._timeouts.between
+                clock.reschedule(min(loop.time() + pause, end))
+        for event in decoder.finish():
+            assembly.take(event)
+
+    def _stalled(self, assembly: Assembling, seconds: float) -> Fault:
+        what = "stopped in the middle of its reply" if assembly.started else "did not begin to answer"
+        return Fault(f"{self._host} {what} ({seconds:.0f} s in all)", "retry", "stalled", billed=True)
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """The first bytes of a body; the rest is left where it is."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = self._limit
+        async for piece in self._stream:
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                return
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound_error(response: httpx2.Response) -> None:
+    """The SDK reads the body of an error whole and unpacks it: neither without bound."""
+    if response.status_code >= 300 and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Bounded(response.stream, MAX_ERROR_BYTES)
+        response.headers.pop("content-encoding", None)
+
+
+async def _check_kind(response: httpx2.Response, host: str) -> None:
+    """Raises Fault for an answer that is no stream of events: a web page, one JSON object, a packed body."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if response.headers.get("content-encoding", "identity") not in ("", "identity"):
+        raise Fault(f"{host} sends compressed answers though none were asked for", "final", "compressed", billed=True)
+    if kind == "application/json":
+        body = b"".join([piece async for piece in _Bounded(response.stream, MAX_ERROR_BYTES)])  # type: ignore[arg-type]
+        fault = faults.from_status(400, {}, body, time.time())
+        message = faults.find_error(faults.parsed(body))["message"]
+        if message:
+            raise fault
+    if kind in ("text/html", "application/json", "application/xhtml+xml"):
+        raise Fault(f"{host} answered with {kind} instead of a stream of events", "final", "not_a_stream", billed=True)
+
+
+def _no_connection(error: BaseException, host: str) -> Fault:
+    """Why no answer came, without addresses that may hold credentials."""
+    causes = list(_chain(error))
+    if isinstance(error, httpx2.ConnectTimeout):
+        return Fault(f"cannot reach {host}: no connection in time", "final", "unreachable")
+    if isinstance(error, httpx2.ProxyError):
+        return Fault(f"cannot reach {host}: the proxy refused ({_line(error)})", "final", "proxy")
+    if tls := next((each for each in causes if isinstance(each, ssl.SSLError)), None):
+        return Fault(
+            f"cannot reach {host}: TLS failed ({tls.reason or 'no reason given'}; {_line(tls)})", "final", "tls"
+        )
+    if isinstance(error, httpx2.ConnectError):
+        system = next((each for each in causes if isinstance(each, OSError) and each.strerror), None)
+        return Fault(
+            f"cannot reach {host}: {system.strerror if system else _line(error)}", "unreachable", "unreachable"
+        )
+    if isinstance(error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
+        return Fault(f"cannot reach {host}: {_line(error)}", "final", "unreachable")
+    return Fault(f"{host} dropped the connection ({type(error).__name__})", "retry", "dropped", billed=True)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _line(error: BaseException) -> str:
+    return visible_line(redact(str(error)), 160)
