@@ -30,7 +30,7 @@ def merge3(base: bytes, ours: bytes, theirs: bytes) -> Merge:
             (Path(directory) / name).write_bytes(content)
         labels = ("-L", "in the working tree", "-L", "before", "-L", "approved")
         code, out, err = Git(None).run_code(
-            "merge-file", "-p", "--diff3", *labels, "--", *(str(Path(directory) / name) for name in names)
+            "merge-file", "-p", *labels, "--", *(str(Path(directory) / name) for name in names)
         )
     if 0 <= code <= _MOST_CONFLICTS:
         return Merge(out, code > 0)

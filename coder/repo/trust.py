@@ -66,7 +66,7 @@ class TrustStore:
             row = (_key(root), git, json.dumps(list(argv)), time.time())
             self._write("INSERT OR REPLACE INTO approved VALUES (?, ?, ?, ?)", *row)
 
-    def _read(self, query: str, *values: str) -> list[tuple[str]]:
+    def _read(self, query: str, *values: str) -> Sequence[tuple[str]]:
         if not self._file.exists():
             return []
         with contextlib.suppress(sqlite3.Error), self._open() as database:
