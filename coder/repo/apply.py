@@ -5,9 +5,9 @@ exchange names, mark as done, tidy up. Everything before the mark can be taken b
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coder.errors import CoderError, Failed
@@ -23,7 +23,7 @@ from coder.values import Checkpoint
 if TYPE_CHECKING:
     from coder.repo.discover import Location
 
-__all__ = ["FileChange", "Stale", "apply", "change_tree", "recover"]
+__all__ = ["FileChange", "Stale", "apply", "change_tree", "recover", "tree_to_change"]
 
 
 def apply(location: "Location", places: Places, changes: Sequence[FileChange], label: str) -> Checkpoint:
@@ -34,9 +34,7 @@ def apply(location: "Location", places: Places, changes: Sequence[FileChange], l
     when the system says no: the tree is then as it was. Call it in a worker thread, where a signal raises nothing: an
     interrupt that arrives after the change was marked as done cannot be told from one that came before.
     """
-    vault = Vault(places, location.root)
-    with vault.lock(), open_tree(location.root) as tree:
-        messages = recover_before(vault, tree)
+    with tree_to_change(location, places) as (vault, tree, messages):
         planned = plan(tree, changes)
         if not planned.steps:
             return Checkpoint("", time.time(), label, (), warnings=messages)
@@ -49,18 +47,31 @@ def recover(location: "Location", places: Places) -> tuple[str, ...]:
     To be called by every command that opens a repository. Never raises for what it cannot mend: it says so, and the
     next start tries again.
     """
-    vault = Vault(places, location.root)
-    if vault.unfinished() is None:
+    if Vault(places, location.root).unfinished() is None:
         return ()
     try:
-        with vault.lock(), open_tree(location.root) as tree:
-            return recover_before(vault, tree)
+        with tree_to_change(location, places) as (_, _, messages):
+            return messages
     except CoderError as error:
         return (f"{error.message} ({error.hint})" if error.hint else error.message,)
 
 
-def recover_before(vault: Vault, tree: Tree) -> tuple[str, ...]:
-    """Recovery with the lock held. Raises Failed when it is not possible: nothing may be written on top of it."""
+@contextlib.contextmanager
+def tree_to_change(location: "Location", places: Places) -> Iterator[tuple[Vault, Tree, tuple[str, ...]]]:
+    """The working tree, locked and recovered, with the messages of the recovery. Failures of the system are Failed."""
+    vault = Vault(places, location.root)
+    try:
+        with vault.lock(), Tree(location.root) as tree:
+            yield vault, tree, _recover_first(vault, tree)
+    except Obstacle as error:
+        raise Stale((error.path,), f"is a {error.kind} now") from error
+    except OSError as error:
+        name = f"{visible_line(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
+        raise Failed(f"{name}{explain(error)}; nothing was changed") from error
+
+
+def _recover_first(vault: Vault, tree: Tree) -> tuple[str, ...]:
+    """Nothing may be written on top of a change that could not be taken back."""
     try:
         return recover_locked(vault, tree)
     except (OSError, Obstacle) as error:
@@ -68,17 +79,6 @@ def recover_before(vault: Vault, tree: Tree) -> tuple[str, ...]:
             f"an interrupted change could not be taken back yet: {explain(error)}",
             "mend that and start coder again: it will go on from there",
         ) from error
-
-
-@contextlib.contextmanager
-def open_tree(root: Path) -> Iterator[Tree]:
-    """The working tree, or a Failed that says why not."""
-    try:
-        tree = Tree(root)
-    except OSError as error:
-        raise Failed(f"cannot open {root}: {explain(error)}") from error
-    with tree:
-        yield tree
 
 
 def change_tree(

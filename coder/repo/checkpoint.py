@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from coder.errors import UserError
-from coder.repo.apply import change_tree, open_tree, recover_before
+from coder.repo.apply import change_tree, tree_to_change
 from coder.repo.journal import Image, Journal, Record, Step, Vault, read_record
 from coder.repo.recovery import explain
 from coder.repo.safe_io import Found, Obstacle, Tree
@@ -49,7 +49,7 @@ def list_checkpoints(location: "Location", places: Places) -> tuple[Checkpoint, 
 def preview(location: "Location", places: Places, checkpoint_id: str = "") -> tuple[UndoItem, ...]:
     """What `undo` with the same id would do, file by file. Raises UserError if there is no such checkpoint."""
     record = _find(Vault(places, location.root), checkpoint_id)
-    with open_tree(location.root) as tree:
+    with Tree(location.root) as tree:
         return tuple(_item(tree, record, step) for step in record.journal.files)
 
 
@@ -59,9 +59,7 @@ def undo(location: "Location", places: Places, checkpoint_id: str = "", *, parti
     Returns the new checkpoint, which takes the undo back. Raises Stale, with nothing written, if a file was changed
     since; with `partial` such files are left out and named in the warnings, and Stale means that none was left.
     """
-    vault = Vault(places, location.root)
-    with vault.lock(), open_tree(location.root) as tree:
-        messages = recover_before(vault, tree)
+    with tree_to_change(location, places) as (vault, tree, messages):
         record = _find(vault, checkpoint_id)
         items = [(step, _item(tree, record, step)) for step in record.journal.files]
         blocked = [item for _, item in items if item.blocked]

@@ -187,7 +187,7 @@ class Vault:
 
     def reopen(self, record: Record) -> Record:
         """Take the mark back, if it was set."""
-        with contextlib.suppress(FileNotFoundError):
+        if self.committed.exists():
             os.replace(self.committed, self.pending)
         return Record(self.pending, record.journal, record.data)
 
