@@ -100,6 +100,19 @@ def test_what_already_is_as_it_was_does_not_block(here):
     assert undo(spot, places).paths == ("gone/b", "new/c")
 
 
+def test_what_the_user_took_back_by_hand_counts_as_undone(here):
+    spot, places = here
+    write(spot.root / "a", b"0")
+    apply(spot, places, [modify("a", b"0", b"1")], "first")
+    second = apply(spot, places, [modify("a", b"1", b"2")], "second")
+    write(spot.root / "a", b"1")
+    assert undo(spot, places).paths == ()
+    with pytest.raises(UserError, match="already undone"):
+        undo(spot, places, second.id)
+    assert undo(spot, places).paths == ("a",)
+    assert (spot.root / "a").read_bytes() == b"0"
+
+
 def test_undo_walks_back_one_change_at_a_time(here):
     spot, places = here
     write(spot.root / "a", b"0")
@@ -239,7 +252,7 @@ def test_apply_then_undo_is_the_identity(tmp_path_factory, old, new):
         changes.append(FileChange(path, before and before[0], None, after and after[0], executable))
     start = picture(spot.root)
     if any(path == "a" for path in new) and "a" not in old and not any(path.startswith("a/") for path in old):
-        shutil.rmtree(spot.root / "a")   # a directory without files of ours cannot become a file
+        shutil.rmtree(spot.root / "a")  # a directory without files of ours cannot become a file
         start = picture(spot.root)
     done = apply(spot, places, changes, "property")
     applied = picture(spot.root)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from coder.errors import UserError
+from coder.errors import Failed, UserError
 from coder.repo.apply import change_tree, tree_to_change
 from coder.repo.journal import Image, Journal, Record, Step, Vault, read_record
 from coder.repo.recovery import explain
@@ -48,9 +48,12 @@ def list_checkpoints(location: "Location", places: Places) -> tuple[Checkpoint, 
 
 def preview(location: "Location", places: Places, checkpoint_id: str = "") -> tuple[UndoItem, ...]:
     """What `undo` with the same id would do, file by file. Raises UserError if there is no such checkpoint."""
-    record = _find(Vault(places, location.root), checkpoint_id)
-    with Tree(location.root) as tree:
-        return tuple(_item(tree, record, step) for step in record.journal.files)
+    try:
+        record, _ = _find(Vault(places, location.root), checkpoint_id)
+        with Tree(location.root) as tree:
+            return tuple(_item(tree, record, step) for step in record.journal.files)
+    except OSError as error:
+        raise Failed(f"cannot read the checkpoint: {explain(error)}") from error
 
 
 def undo(location: "Location", places: Places, checkpoint_id: str = "", *, partial: bool = False) -> Checkpoint:
@@ -60,9 +63,11 @@ def undo(location: "Location", places: Places, checkpoint_id: str = "", *, parti
     since; with `partial` such files are left out and named in the warnings, and Stale means that none was left.
     """
     with tree_to_change(location, places) as (vault, tree, messages):
-        record = _find(vault, checkpoint_id)
+        record, undone = _find(vault, checkpoint_id)
         items = [(step, _item(tree, record, step)) for step in record.journal.files]
         blocked = [item for _, item in items if item.blocked]
+        if undone and all(item.action == "nothing" and not item.blocked for _, item in items):
+            raise UserError("that change is already undone", "coder undo --list shows the others")
         if blocked and (not partial or len(blocked) == len(items)):
             raise Stale([item.path for item in blocked], "changed since coder wrote it")
         changes = [_change(step, item) for step, item in items if not item.blocked and item.action != "nothing"]
@@ -82,18 +87,20 @@ def prune(places: Places, retention_days: float) -> int:
     """
     oldest = time.time() - retention_days * 86_400
     removed = 0
-    for folder, _, names in os.walk(places.state / "checkpoints", onerror=None):
-        for name in names:
-            file = Path(folder, name)
-            if name in ("lock", "pending", "committed", "pending.new"):
-                continue
+    for folder, _, names in os.walk(places.state / "checkpoints", topdown=False):
+        for file in (Path(folder, name) for name in names if name not in _KEPT_NAMES):
             try:
                 if file.lstat().st_mtime < oldest:
                     file.unlink()
-                    removed += name.endswith(".checkpoint")
+                    removed += file.suffix == ".checkpoint"
             except FileNotFoundError:
                 continue  # another coder pruned it
+        if Path(folder).parent.name == "kept" and not os.listdir(folder):
+            os.rmdir(folder)
     return removed
+
+
+_KEPT_NAMES = ("lock", "count", "pending", "committed", "pending.new")
 
 
 def _records(vault: Vault) -> Iterator[Record]:
@@ -119,18 +126,19 @@ def _checkpoint(journal: Journal, undone: bool) -> Checkpoint:
     return Checkpoint(journal.id, journal.when, journal.label, journal.paths, undone)
 
 
-def _find(vault: Vault, checkpoint_id: str) -> Record:
+def _find(vault: Vault, checkpoint_id: str) -> tuple[Record, bool]:
+    """The record of a checkpoint, and whether it is undone."""
     records = list(_records(vault))
+    undone = _undone([record.journal for record in records])
     if checkpoint_id:
         found = [record for record in records if record.journal.id.startswith(checkpoint_id)]
         if len(found) == 1:
-            return found[0]
+            return found[0], found[0].journal.id in undone
         what = "more than one checkpoint starts with" if found else "there is no checkpoint"
         raise UserError(f"{what} {visible_line(checkpoint_id, 60)!r}", "coder undo --list shows them")
-    undone = _undone([record.journal for record in records])
     for record in reversed(records):
         if not record.journal.undoes and record.journal.id not in undone:
-            return record
+            return record, False
     hint = "coder undo --list shows the undone ones, which can be put back by their id" if records else ""
     raise UserError("there is nothing to undo", hint)
 

@@ -19,11 +19,15 @@ from typing import Any, Literal
 from coder.errors import Failed
 from coder.repo.safe_io import Found
 from coder.store import Places, locked, private_dir, sync_dir
+from coder.text import visible_line
 
 FORMAT = 1
 LOCK_WAIT_S = 15.0
-_SUFFIX = ".checkpoint"
 _NAME = re.compile(r"(\d{8})-([0-9a-f-]{10,40})\.checkpoint")
+
+
+class Damaged(Failed):
+    """A record does not hold what it should: its disk lost or changed bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ class Record:
             file.seek(offset)
             content = file.read(step.before.size)
         if digest(content) != step.before.sha256:
-            raise Failed(f"{self.file} is damaged: it no longer holds {step.path!r}")
+            raise Damaged(f"{self.file} is damaged: what {visible_line(step.path)} had been is lost")
         return content
 
 
@@ -140,7 +144,10 @@ class Vault:
     def lock(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
         """Only one coder changes a working tree at a time. Raises Failed when another one does not come to an end."""
         for directory in (self._places.state, self.directory.parent, self.directory):
+            is_new = not directory.exists()
             private_dir(directory)
+            if is_new:
+                sync_dir(directory.parent)  # else a loss of power could take the records of a change with it
         give_up = time.monotonic() + wait_s
         while True:
             with locked(self.directory / "lock", wait=False) as mine:
@@ -185,6 +192,12 @@ class Vault:
         sync_dir(self.directory)
         return Record(self.committed, record.journal, record.data)
 
+    def set_aside(self, file: Path) -> Path:
+        """Move a record out of the way that cannot be worked with, and return where it is."""
+        aside = file.with_name(f"damaged-{new_id(time.time())}")
+        os.replace(file, aside)
+        return aside
+
     def reopen(self, record: Record) -> Record:
         """Take the mark back, if it was set."""
         if self.committed.exists():
@@ -193,14 +206,19 @@ class Vault:
 
     def close(self, record: Record) -> None:
         """Turn the record of a finished change into a checkpoint. The order of numbers does not trust the clock."""
-        latest = max((name for name in os.listdir(self.directory) if name.endswith(_SUFFIX)), default="0-")
-        number = int(latest.split("-")[0]) + 1
-        os.replace(record.file, self.directory / f"{number:08d}-{record.journal.id}{_SUFFIX}")
+        counter = self.directory / "count"  # spares a look at every name; a lost one is made up for
+        try:
+            number = int(counter.read_bytes()) + 1
+        except (FileNotFoundError, ValueError):
+            number = max((number for number, _, _ in self.names()), default=0) + 1
+        counter.write_bytes(b"%d" % number)
+        counter.chmod(0o600)
+        os.replace(record.file, self.directory / f"{number:08d}-{record.journal.id}.checkpoint")
 
     def keep(self, record: Record, step: Step, content: bytes, what: str) -> Path:
         """Save bytes that nothing else holds any more, and return where."""
         directory = private_dir(private_dir(self.directory / "kept") / record.journal.id)
-        name = os.path.basename(step.path)[:100]
+        name = os.fsdecode(os.fsencode(os.path.basename(step.path))[:100])
         file = directory / f"{record.journal.steps.index(step)}-{what}-{name}"
         file.unlink(missing_ok=True)
         write_durably(file, (content,))

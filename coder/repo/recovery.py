@@ -4,11 +4,10 @@ Works from the record and from what is on disk now, trusts nothing else, and may
 again. Bytes that are neither the old file nor coder's are the user's: they stay, and what they displace is kept.
 """
 
-import os
 from collections.abc import Iterable
 
 from coder.errors import CoderError, Failed
-from coder.repo.journal import Journal, Record, Step, Vault, read_record
+from coder.repo.journal import Damaged, Journal, Record, Step, Vault, read_record
 from coder.repo.safe_io import Creation, Found, Obstacle, Tree, split
 from coder.text import visible_line
 
@@ -21,9 +20,7 @@ def recover_locked(vault: Vault, tree: Tree) -> tuple[str, ...]:
     try:
         record = read_record(file)
     except ValueError:
-        aside = file.with_name(f"{file.name}.set-aside")
-        os.replace(file, aside)
-        return (f"the record of an interrupted change could not be read; it is now {aside}",)
+        return (f"the record of an interrupted change could not be read; it is now {vault.set_aside(file)}",)
     label = visible_line(record.journal.label, 60)
     count = len(record.journal.files)
     files = "1 file" if count == 1 else f"{count} files"
@@ -37,6 +34,7 @@ def recover_locked(vault: Vault, tree: Tree) -> tuple[str, ...]:
 def take_back(vault: Vault, tree: Tree, record: Record) -> tuple[str, ...]:
     """Undo the steps of a pending record in reverse and remove it. Returns a sentence per file that could not be."""
     messages: list[str] = []
+    damaged = False
     for step in reversed(record.journal.steps):
         try:
             match step.do:
@@ -48,10 +46,15 @@ def take_back(vault: Vault, tree: Tree, record: Record) -> tuple[str, ...]:
                 case "file":
                     messages += _take_back_file(vault, tree, record, step)
         except Obstacle:
-            if step.before:
-                messages.append(_left(vault, record, step))
+            messages += [_left(vault, record, step)] if step.before else []
+        except Damaged as trouble:
+            damaged = True
+            messages.append(trouble.message)
     sync_all(tree, record.journal)
-    record.file.unlink()
+    if damaged:
+        messages.append(f"the damaged record is now {vault.set_aside(record.file)}")
+    else:
+        record.file.unlink()
     return tuple(messages)
 
 

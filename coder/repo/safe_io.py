@@ -166,10 +166,11 @@ class Tree:
             lost = self._keep_owner(descriptor, creation)
             if creation.attributes_of:
                 lost += self._copy_attributes(creation.attributes_of, descriptor)
-            if creation.mode is not None:
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            if creation.mode is not None and creation.mode != mode:
                 os.fchmod(descriptor, creation.mode)  # after the owner: a change of owner clears setuid
-            elif creation.executable and not os.fstat(descriptor).st_mode & 0o100:
-                os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) | 0o100)
+            elif creation.mode is None and creation.executable and not mode & 0o100:
+                os.fchmod(descriptor, mode | 0o100)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

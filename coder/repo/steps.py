@@ -225,6 +225,7 @@ def _order(tree: Tree, sites: Sequence[_Site], modes: Mapping[str, int]) -> Iter
 
     deletions = [site for site in sites if site.change.after is None]
     first = [site for site in deletions if goes_first(site)]
+    going = {site.change.path for site in first}
     for site in first:
         room = under[site.change.path]
         yield _file_step(site, split(room[-1])[0] if room else site.base)
@@ -243,7 +244,7 @@ def _order(tree: Tree, sites: Sequence[_Site], modes: Mapping[str, int]) -> Iter
         if site.change.after is not None:
             yield _file_step(site, site.base)
     for site in deletions:
-        if site not in first:
+        if site.change.path not in going:
             yield _file_step(site, site.base)
 
 
