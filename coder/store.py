@@ -97,7 +97,12 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        yield True
+        try:
+            yield True
+        finally:
+            fcntl.flock(
+                descriptor, fcntl.LOCK_UN
+            )  # a child forked meanwhile holds the same lock: closing is not enough
     finally:
         os.close(descriptor)
 
