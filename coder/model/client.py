@@ -9,18 +9,18 @@ import datetime
 import importlib
 import json
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from coder.errors import ApiError, UserError
+from coder.errors import ApiError
 from coder.events import Emit, Notice, RetryWaiting, StepAbandoned, UsageRecorded
 from coder.model import chat, faults, responses
+from coder.model.accounts import Accounts
 from coder.model.budget import Budget, Reservation
 from coder.model.catalog import Catalog, Model
 from coder.model.faults import Fault
-from coder.model.ledger import Call, Ledger
+from coder.model.ledger import Ledger
 from coder.model.messages import TOO_LONG, Reply, Request
 from coder.model.providers import choose_provider
 from coder.model.retry import MAX_TRIES, UNREACHABLE_TRIES, UNREACHABLE_WAIT_S, RetryBudget, Timeouts, jitter
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from coder.config import RoleSettings, Settings
     from coder.model.wire import Wire
 
+Assembly = responses.Assembly | chat.Assembly
+
 MAX_PARALLEL = 8  # calls at the same time, over all agents of a session
 DEFAULT_TIMEOUTS = Timeouts()
 FLEX_PATIENCE = 7.5  # flex answers may take a quarter of an hour to begin (flex processing guide)
-_FORMAT_MARGIN = 1.04  # local counts leave out the tokens of roles, tools and schemas
 
 
 def warm() -> None:
@@ -59,21 +60,16 @@ class Client:
     ) -> None:
         self.provider = choose_provider(settings, environ)
         self.catalog = Catalog.load(places.config)
-        self.ledger = Ledger(places.state / "ledger.sqlite")
         self.warnings: list[str] = []
         self._settings = settings
-        self._session = session
-        self._repository = repository
         self._emit = emit
         self._environ = environ
-        self._count = count
-        self._counted: dict[int, int] = {}
         limits = settings.limits
         self._timeouts = replace(timeouts, total=min(timeouts.total, limits.timeout or timeouts.total))
         self._retries = RetryBudget(limits.retry_budget)
-        self._budget = Budget(self.ledger, session, limits.max_cost, limits.max_cost_per_day)
-        self._usages: dict[tuple[str, str], Usage] = {}
-        self._before: float | None = 0.0  # USD this session cost in earlier processes
+        ledger = Ledger(places.state / "ledger.sqlite")
+        budget = Budget(ledger, session, limits.max_cost, limits.max_cost_per_day)
+        self._accounts = Accounts(ledger, budget, session, repository, self.provider.price_factor, count)
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
         self._parallel = asyncio.Semaphore(MAX_PARALLEL)
@@ -81,20 +77,23 @@ class Client:
         self._refused: dict[str, frozenset[str]] = {}  # by model: optional fields that it does not take
         self._said: set[str] = set()
 
-    # ── what was used ────────────────────────────────────────────────────────────────────────────
-
     @property
     def usages(self) -> tuple[Usage, ...]:
         """Totals of this process by role and model, in the order of first use."""
-        return tuple(self._usages.values())
+        return self._accounts.usages
 
     @property
     def cost_usd(self) -> float | None:
         """USD of this process; None as soon as one price is unknown."""
-        prices = [usage.usd for usage in self._usages.values()]
-        return None if None in prices else sum(price for price in prices if price is not None)
+        return self._accounts.cost_usd
 
-    # ── calling ──────────────────────────────────────────────────────────────────────────────────
+    @property
+    def ledger(self) -> Ledger:
+        return self._accounts.ledger
+
+    async def worst_case(self, request: Request) -> float | None:
+        """USD that `request` can cost at most, for a forecast; None when the price is unknown."""
+        return await self._accounts.worst(request, self.catalog.get(request.model), self._tier(request))
 
     def require_key(self) -> None:
         """Raises UserError, saying how to go on without a key, when one is needed and missing."""
@@ -145,13 +144,11 @@ class Client:
         async with self._opening:
             if self._wire is None:
                 self._wire = await asyncio.to_thread(self._open_blocking)
-                spent, unpriced = self.ledger.spent(session=self._session)
-                self._before = None if unpriced else spent
 
     def _open_blocking(self) -> "Wire":
         from coder.model.wire import Wire
 
-        self.ledger.open()
+        self._accounts.open()
         return Wire(self.provider, self._timeouts, self._environ)
 
     async def _persist(self, request: Request, on_text: Callable[[str], None] | None) -> Reply:
@@ -210,14 +207,16 @@ class Client:
     async def _try(self, request: Request, attempt: int, on_text: Callable[[str], None] | None) -> Reply:
         model = self.catalog.get(request.model)
         self._introduce(model)
-        reservation = await self._reserve(request, model, attempt)
-        request = replace(request, max_output=reservation.max_output)
+        reservation = await self._accounts.reserve(request, model, self._tier(request), attempt)
+        if reservation.max_output < request.max_output:
+            self._say(f"replies are cut to {reservation.max_output} tokens to stay within limits", "info")
+            request = replace(request, max_output=reservation.max_output)
         path, body, assembly = self._compose(request, model, on_text)
         assert self._wire is not None
         try:
             patience = FLEX_PATIENCE if self._tier(request) == "flex" else 1.0
             await self._wire.send(path, body, assembly, patience=patience)
-            usage = self._priced(assembly, model) or reservation.call_usage()
+            usage = self._accounts.priced(assembly.usage(), model, assembly.tier) or reservation.call_usage()
             reply = assembly.reply(usage)
         except Fault as fault:
             self._book_failure(reservation, assembly, model, fault)
@@ -231,7 +230,7 @@ class Client:
 
     def _compose(
         self, request: Request, model: Model, on_text: Callable[[str], None] | None
-    ) -> tuple[str, dict[str, Any], responses.Assembly | chat.Assembly]:
+    ) -> tuple[str, dict[str, Any], Assembly]:
         without = self._refused.get(request.model, frozenset())
         effort, tier = model.effort(request.effort), self._tier(request)
         if self.provider.api == "chat":
@@ -246,60 +245,11 @@ class Client:
         wanted = self._role(request.role).tier
         if wanted and "service_tier" in self._refused.get(request.model, ()):
             return ""
-        return str(wanted) or ("default" if self._budget.limited and self.provider.api == "responses" else "")
+        return str(wanted) or ("default" if self._accounts.budget.limited and self.provider.api == "responses" else "")
 
-    async def _reserve(self, request: Request, model: Model, attempt: int) -> Reservation:
-        incoming = min(await self._input_tokens(request), model.max_input if model.known else 10**9)
-        tier, factor = self._tier(request) or "default", self.provider.price_factor
-        tier = "default" if tier == "flex" else tier  # what flex cannot serve may be served at the full price
-        priced = model.worst_price(incoming, 0, tier) is not None
-        if not priced and self._budget.limited:
-            raise UserError(
-                f"the price of {model.id} is unknown, so the cost limit cannot be kept",
-                f'add [models."{model.id}"] with prices to models.toml in the configuration directory',
-            )
-        call = Call(
-            time.time(), self._session, self._repository, request.role, model.id, tier, incoming, attempt=attempt
-        )
-        most = min(request.max_output, model.max_output) if model.known else request.max_output
-
-        def worst(output: int) -> float:
-            return (model.worst_price(incoming, output, tier) or 0.0) * factor
-
-        reservation = await self._budget.reserve(call, most, worst if priced else None)
-        if reservation.max_output < most:
-            self._say(f"replies are cut to {reservation.max_output} tokens to stay within the cost limit", "info")
-        return reservation
-
-    async def _input_tokens(self, request: Request) -> int:
-        """Tokens of the request: as the caller counted, else counted here (each piece once), else its bytes."""
-        if request.input_tokens:
-            return request.input_tokens
-        tools = [(spec.name, spec.description, spec.parameters) for spec in request.tools]
-        pieces = [request.instructions, json.dumps([tools, request.schema]), *map(json.dumps, request.input)]
-        if self._count is None:
-            return sum(map(len, pieces))
-        new = [piece for piece in pieces if hash(piece) not in self._counted]
-        if new:
-            counts = await asyncio.to_thread(lambda: [self._count(piece) for piece in new])  # type: ignore[misc]
-            self._counted |= dict(zip(map(hash, new), counts, strict=True))
-        return int(sum(self._counted[hash(piece)] for piece in pieces) * _FORMAT_MARGIN) + 8 * len(pieces)
-
-    # ── booking and telling ──────────────────────────────────────────────────────────────────────
-
-    def _priced(self, assembly: responses.Assembly | chat.Assembly, model: Model) -> Usage | None:
-        counted = assembly.usage()
-        if counted is None:
-            return None
-        usage, written = counted
-        usd = model.price(usage, assembly.tier, written)
-        return replace(usage, usd=None if usd is None else usd * self.provider.price_factor)
-
-    def _book_failure(
-        self, reservation: Reservation, assembly: responses.Assembly | chat.Assembly, model: Model, fault: Fault
-    ) -> None:
+    def _book_failure(self, reservation: Reservation, assembly: Assembly, model: Model, fault: Fault) -> None:
         status = str(fault.status or fault.code or fault.kind)
-        usage = self._priced(assembly, model)
+        usage = self._accounts.priced(assembly.usage(), model, assembly.tier)
         if usage is None and not fault.billed:
             call = reservation.call
             reservation.settle(status, Usage(call.role, call.model, 0, usd=0.0))
@@ -307,17 +257,15 @@ class Client:
         else:
             self._book(reservation.settle(status, usage, assembly.tier), assembly, fault.message)
 
-    def _book(self, usage: Usage, failed: responses.Assembly | chat.Assembly | None = None, reason: str = "") -> None:
-        key = (usage.role, usage.model)
-        self._usages[key] = self._usages[key].plus(usage) if key in self._usages else usage
-        cost = self.cost_usd
+    def _book(self, usage: Usage, failed: Assembly | None = None, reason: str = "") -> None:
+        self._accounts.add(usage)
         if failed is not None:
             self._abandon(failed, reason)
-        self._emit(UsageRecorded(usage, None if cost is None or self._before is None else self._before + cost))
+        self._emit(UsageRecorded(usage, self._accounts.session_usd))
         if self.ledger.complaint:
             self._say(self.ledger.complaint)
 
-    def _abandon(self, assembly: responses.Assembly | chat.Assembly, reason: str) -> None:
+    def _abandon(self, assembly: Assembly, reason: str) -> None:
         if assembly.shown:
             self._emit(StepAbandoned(reason))
 

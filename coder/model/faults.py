@@ -33,6 +33,11 @@ _NAMES_A_FIELD = re.compile(
 )
 
 
+_NO_TOOLS = re.compile(
+    r"(?i)not support\w* .{0,40}\btools?\b|\btools?\b .{0,40}not support|unsupported .{0,20}\btools?\b"
+)
+
+
 @dataclass(eq=False)
 class Fault(Exception):
     """One try failed. "final": waiting will not help. "retry": the same try may work later. "unreachable": there is no
@@ -95,7 +100,7 @@ def find_error(body: Any) -> dict[str, str]:
     message = found.get("message") or found.get("detail") or ""
     kind = str(found.get("type") or "")
     return {
-        "code": _line(str(found.get("code") or found.get("status") or ""), 80),
+        "code": _line(str(found.get("code") or ""), 80),
         "message": _line(message if isinstance(message, str) else json.dumps(message)[:600]),
         "param": _line(str(found.get("param") or ""), 80),
         "type": "" if kind in ("error", "response.failed") else _line(kind, 80),
@@ -104,12 +109,12 @@ def find_error(body: Any) -> dict[str, str]:
 
 def to_error(fault: Fault, provider: Provider, model: str, tries: int) -> ApiError:
     """The fault as the error that ends a call: what happened in one line, and what to do about it."""
-    if fault.kind == "retry":
-        after = f" (after {tries} tries)" if tries > 1 else ""
-        return TemporaryApiError(
-            f"{fault.message}{after}", "the same call may work later; --retry-budget allows more waiting", fault.code
-        )
     message = fault.message if provider.host in fault.message else f"{provider.host}: {fault.message}"
+    if fault.kind == "retry":
+        asked = f"; it asks to wait {fault.retry_after:.0f} s" if fault.retry_after else ""
+        after = f" (tried {tries} times)" if tries > 1 else ""
+        hint = "the same call may work later; --retry-budget allows more waiting"
+        return TemporaryApiError(f"{message}{asked}{after}", hint, fault.code)
     code = fault.code or (f"http_{fault.status}" if fault.status else "")
     return ApiError(message, _hint(fault, provider, model), code)
 
@@ -140,13 +145,14 @@ def refused_field(fault: Fault, optional: frozenset[str]) -> str:
     """Which of the `optional` fields of the request a 400 is about, or ""."""
     if fault.status not in (400, 404, 422) or fault.code in ("context_length_exceeded", "insufficient_quota"):
         return ""
-    top = fault.param.split(".")[0].split("[")[0]
-    if top in optional:
-        return top
     if not _NAMES_A_FIELD.search(f"{fault.message} {fault.code}"):
         return ""
+    top = fault.param.split(".")[0].split("[")[0]
     named = (field for field in sorted(optional, key=len, reverse=True) if re.search(rf"\b{field}\b", fault.message))
-    return next(named, "")
+    field = top if top in optional else next(named, "")
+    if field == "tools" and not _NO_TOOLS.search(fault.message):
+        return ""  # one of the tools is at fault, not that there are tools
+    return field
 
 
 def parsed(body: Any) -> Any:

@@ -10,7 +10,8 @@ Schema = dict[str, Any]
 
 # Keywords that strict schemas refuse. What they would have checked is checked again where the reply is parsed.
 _REFUSED = frozenset(
-    {"default", "examples", "title", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"}
+    {"default", "examples", "title", "minLength", "maxLength", "not", "if", "then", "else"}
+    | {"dependentRequired", "dependentSchemas"}
 )
 
 

@@ -5,7 +5,9 @@ every way a try can fail leaves here as a Fault.
 """
 
 import asyncio
+import contextlib
 import json
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -23,6 +25,8 @@ from coder.model.sse import BadStream, Decoder
 from coder.text import redact, visible_line
 
 MAX_ERROR_BYTES = 64 * 1024
+DRAIN_S = 0.1  # after the last event, for the end of the body: only then the connection can be used again
+USAGE_S = 5.0  # after a whole reply, for figures that some servers never send
 _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
 # What the SDK would tell every server about this machine.
 _MACHINE = (
@@ -127,17 +131,25 @@ class Wire:
         """Feed the stream; returns at the terminal event or at the end of the bytes."""
         await _check_kind(response, self._host)
         loop, decoder = asyncio.get_running_loop(), Decoder()
-        async for piece in response.aiter_bytes():
-            events = decoder.feed(piece)
-            for event in events:
-                assembly.take(event)
-                if assembly.finished:
-                    return
-            if events:
-                pause = self._timeouts.thinking if assembly.thinking else self._timeouts.between
-                clock.reschedule(min(loop.time() + pause, end))
+        async with contextlib.aclosing(response.aiter_bytes()) as pieces:
+            async for piece in pieces:
+                events = decoder.feed(piece) if not assembly.finished else []
+                for event in events:
+                    assembly.take(event)
+                    if assembly.finished:
+                        break
+                if events:
+                    clock.reschedule(min(loop.time() + self._pause(assembly), end))
         for event in decoder.finish():
             assembly.take(event)
+
+    def _pause(self, assembly: Assembling) -> float:
+        """Seconds that may pass until the next event."""
+        if assembly.finished:
+            return DRAIN_S
+        if assembly.complete:
+            return min(USAGE_S, self._timeouts.between)
+        return self._timeouts.thinking if assembly.thinking else self._timeouts.between
 
     def _stalled(self, assembly: Assembling, seconds: float) -> Fault:
         what = "stopped in the middle of its reply" if assembly.started else "did not begin to answer"
@@ -180,10 +192,8 @@ async def _check_kind(response: httpx2.Response, host: str) -> None:
         raise Fault(f"{host} sends compressed answers though none were asked for", "final", "compressed", billed=True)
     if kind == "application/json":
         body = b"".join([piece async for piece in _Bounded(response.stream, MAX_ERROR_BYTES)])  # type: ignore[arg-type]
-        fault = faults.from_status(400, {}, body, time.time())
-        message = faults.find_error(faults.parsed(body))["message"]
-        if message:
-            raise fault
+        if isinstance(answer := faults.parsed(body), dict) and answer.get("error"):
+            raise faults.from_event(answer, billed=False)
     if kind in ("text/html", "application/json", "application/xhtml+xml"):
         raise Fault(f"{host} answered with {kind} instead of a stream of events", "final", "not_a_stream", billed=True)
 
@@ -207,6 +217,14 @@ def _no_connection(error: BaseException, host: str) -> Fault:
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
         return Fault(f"cannot reach {host}: {_line(error)}", "final", "unreachable")
     return Fault(f"{host} dropped the connection ({type(error).__name__})", "retry", "dropped", billed=True)
+
+
+def _reason(causes: list[BaseException]) -> str:
+    """The system's own words: "Connection refused", "Name or service not known"."""
+    for each in causes:
+        if isinstance(each, OSError) and each.errno:
+            return os.strerror(each.errno) if each.errno > 0 else str(each.strerror)
+    return ""
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
