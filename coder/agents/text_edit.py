@@ -19,7 +19,7 @@ async def take_text_edit(text: str, desk: Desk) -> str:
 
 async def edit_draft(text: str, desk: Desk) -> DraftEdit:
     """Resolve `text` against the draft, keep the patch for compaction, and say that the draft changed."""
-    edit = await desk.blocking(desk.draft.edit, text)
+    edit = await desk.blocking(desk.draft.edit, text, desk.hides)
     desk.edits.append(edit.patch.decode("utf-8", "replace"))
     desk.emit(DraftChanged(desk.draft.tree, edit.paths, edit.patch))
     return edit

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from coder import prompts
 from coder.agents.wrap import clip
-from coder.context.withheld import NO_RULES, Rules
+from coder.context.withheld import NO_RULES, Rules, withheld
 from coder.errors import ToolError
 from coder.events import Emit
 from coder.model.messages import ToolCall, ToolSpec
@@ -54,6 +54,13 @@ class Desk:
     select: Callable[[str, Sequence[tuple[str, str]]], Awaitable[Sequence[str]]] | None = None
     edits: list[str] = field(default_factory=list)  # the turn's patches in order: what compaction keeps verbatim
     _repository: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def hides(self, path: str, content: bytes) -> str:
+        """ "" or why a file never reaches a request. What the model itself wrote is judged by its path alone."""
+        reason = self.withheld.get(path) or self.rules.why(path)
+        if reason or path in self.draft.paths:
+            return reason
+        return withheld(path, content, rules=self.rules)
 
     async def blocking(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run what reads or edits the draft in a thread, one at a time: a repository serves one caller at once."""

@@ -1,13 +1,15 @@
 """The draft: the snapshot plus this turn's edits, as a tree. Everything the model writes lands here and only here."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from coder.repo.patch import PatchRefused, resolve
 from coder.repo.patch.edits import FileKind, FileResult, Problem
 from coder.repo.repository import FileState, Repository
 from coder.repo.trees import SUBMODULE, SYMLINK, Snapshot, TreeFile
+
+Hidden = Callable[[str, bytes], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,14 @@ class Draft:
         """As `Repository.read_blobs`."""
         return self._repository.read_blobs(oids)
 
-    def edit(self, text: str) -> DraftEdit:
-        """Resolve an edit in any accepted format and put it in. Raises PatchRefused; then nothing has changed."""
-        resolution = resolve(text, _View(str(self._repository.location.root), self, self._files))
-        self._check(resolution.files)
+    def edit(self, text: str, hidden: Hidden = lambda path, content: "") -> DraftEdit:
+        """Resolve an edit in any accepted format and put it in. Raises PatchRefused; then nothing has changed.
+
+        `hidden` says why a file, by path and content, may not be shown to whoever wrote the edit: such a file is
+        not touched either, since a refusal, a patch or a new name would show it.
+        """
+        resolution = resolve(text, _View(str(self._repository.location.root), self, self._files, hidden))
+        self._check(resolution.files, hidden)
         states: dict[str, FileState | None] = {}
         for file in resolution.files:
             if file.old_path != file.path:
@@ -83,18 +89,19 @@ class Draft:
                 self._files[path] = TreeFile(path, state.mode, oid, len(state.content))
         self._listing = None
 
-    def _check(self, files: Iterable[FileResult]) -> None:
+    def _check(self, files: Iterable[FileResult], hidden: Hidden) -> None:
         """Refuse what may be read but not written: conflicts, filtered files, what is on disk but not in the draft."""
         touched = sorted({path for file in files for path in (file.path, file.old_path)})
         reasons = {path: self._locked[path] for path in touched if path in self._locked}
+        for path in touched:
+            if path not in reasons and (why := hidden(path, self.read(path) or b"")):
+                reasons[path] = f"withheld, {why}"
         reasons |= self._repository.filtered([path for path in touched if path not in reasons])
         for path in touched:
             if path not in reasons and (why := self._hidden_on_disk(path)):
                 reasons[path] = why
         if reasons:
-            problems = tuple(Problem(path, 0, "forbidden", why) for path, why in reasons.items())
-            lines = [f"{path} cannot be edited: {why}" for path, why in list(reasons.items())[:20]]
-            raise PatchRefused(problems, "\n".join(["Nothing was changed.", *lines]))
+            raise _forbidden(reasons)
 
     def _hidden_on_disk(self, path: str) -> str:
         """Why a path that the draft does not have cannot be made: something is there that the snapshot left out."""
@@ -109,11 +116,18 @@ class Draft:
         return ""
 
 
+def _forbidden(reasons: Mapping[str, str]) -> PatchRefused:
+    problems = tuple(Problem(path, 0, "forbidden", why) for path, why in reasons.items())
+    lines = [f"{path} cannot be edited: {why}" for path, why in list(reasons.items())[:20]]
+    return PatchRefused(problems, "\n".join(["Nothing was changed.", *lines]))
+
+
 class _View:
     """A draft as the edit engine sees it (`patch.TreeView`)."""
 
-    def __init__(self, root: str, draft: Draft, files: Mapping[str, TreeFile]) -> None:
+    def __init__(self, root: str, draft: Draft, files: Mapping[str, TreeFile], hidden: Hidden) -> None:
         self.root = root
+        self._hidden = hidden
         self._draft = draft
         self._files = files
         self._directories: set[str] | None = None
@@ -143,6 +157,8 @@ class _View:
         content = self._draft.read(path)
         if content is None:
             raise FileNotFoundError(path)
+        if why := self._hidden(path, content):
+            raise _forbidden({path: f"withheld, {why}"})
         return content
 
     def paths(self) -> Collection[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from coder.agents.tool import Desk
-from coder.context.withheld import MAX_FILE_BYTES, shown_text, withheld
+from coder.context.withheld import MAX_FILE_BYTES, shown_text
 from coder.errors import ToolError
 from coder.repo.paths import refuse_path
 from coder.repo.repository import TreeFile
@@ -55,7 +55,7 @@ def why_hidden(file: TreeFile, desk: Desk) -> str:
 def read_text(file: TreeFile, desk: Desk) -> str:
     """The file as the model sees it. Raises ToolError if it is withheld."""
     content = b"" if why_hidden(file, desk) else desk.draft.read(file.path) or b""
-    reason = why_hidden(file, desk) or withheld(file.path, content, rules=desk.rules)
+    reason = why_hidden(file, desk) or desk.hides(file.path, content)
     if reason:
         raise ToolError(f"{file.path}: withheld, {reason}")
     return plain(shown_text(content))

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from coder.agents.tool import Arguments, Desk, Tool
-from coder.context.withheld import is_binary, withheld
+from coder.context.withheld import is_binary
 from coder.errors import ToolError
 from coder.repo.repository import TreeFile
 from coder.text import visible_line
@@ -82,7 +82,7 @@ def _search_all(asked: Search, pattern: Any, desk: Desk) -> str:
             if is_binary(content):
                 continue
             matches = list(find_in(file.path, plain(content.decode("utf-8", "replace")), pattern, deadline))
-            if matches and not withheld(file.path, content, rules=desk.rules):
+            if matches and not desk.hides(file.path, content):
                 total += len(matches)
                 found += matches[: min(MAX_PER_FILE, MAX_MATCHES - len(found))]
     except TimeoutError:
