@@ -1,0 +1,31 @@
+"""The full-screen face. Only this room imports textual; nothing outside it should import more than `run_screen`."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coder.tui.door import OpenSession, ScreenOptions
+
+
+def run_screen(open_session: "OpenSession", *, task: str = "", options: "ScreenOptions | None" = None) -> int:
+    """Show the screen until the user leaves. The process's exit code (CONTRACT).
+
+    `open_session` is called once, after the first frame; `task` is submitted as soon as the session is open.
+    Raises OSError where there is no terminal.
+    """
+    import gc
+
+    gc.disable()  # nothing made before the first frame is garbage; `on_ready` turns it on again
+    from coder.tui.app import CoderApp
+    from coder.tui.door import ScreenOptions
+    from coder.tui.terminal import held_terminal
+
+    options = options or ScreenOptions()
+    try:
+        with held_terminal(options.log) as terminal:
+            app = CoderApp(open_session, options, task, terminal)
+            code = app.run()
+    finally:
+        gc.enable()
+    if code is None:
+        raise RuntimeError(f"the screen failed{f'; the details are in {options.log}' if options.log else ''}")
+    return code

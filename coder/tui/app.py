@@ -1,0 +1,339 @@
+"""The screen: one conversation, its composer and its status. Each message has one small handler here.
+
+Heavy work (opening the repository, importing the SDK) happens in threads after the first frame.
+"""
+
+import asyncio
+import gc
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from textual import events
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.screen import Screen
+from textual.theme import Theme
+
+from coder.errors import CoderError
+from coder.events import Answer, Event, ProposalReady, Question, TurnFinished
+from coder.tui import commands
+from coder.tui.activity import activity_of
+from coder.tui.bridge import Bridge
+from coder.tui.completion import Completions
+from coder.tui.composer import Composer
+from coder.tui.confirm import ask_trust
+from coder.tui.conversation import Conversation
+from coder.tui.door import OpenSession, ScreenOptions, SessionLike
+from coder.tui.driver import ScreenDriver
+from coder.tui.facts import Facts
+from coder.tui.format import money
+from coder.tui.grace import Grace
+from coder.tui.history import History
+from coder.tui.questions import screen_for
+from coder.tui.side import Side
+from coder.tui.status import Activity, Hints, Status
+from coder.tui.terminal import Terminal
+from coder.tui.theme import first_theme, theme_variables, themes
+from coder.tui.turns import Turns
+from coder.values import Proposal
+
+IDLE_KEYS = (
+    ("Enter", "send"),
+    ("/", "commands"),
+    ("F1", "help"),
+    ("F2", "panels"),
+    ("Ctrl+Q", "quit"),
+    ("Ctrl+O", "unfold"),
+)
+BUSY_KEYS = (("Esc", "interrupt"), ("Enter", "queue"), ("F2", "panels"), ("Ctrl+O", "unfold"), ("F1", "help"))
+
+
+class CoderApp(App[int]):
+    """Consumes events, answers questions, and sends what the user writes to the session."""
+
+    CSS_PATH: ClassVar[Any] = ["app.tcss", "review/review.tcss"]
+    TITLE = "coder"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "interrupt", "Interrupt the turn"),
+        Binding("ctrl+c", "copy_or_quit", "Copy, interrupt or quit", priority=True),
+        Binding("ctrl+q", "quit", "Quit", priority=True),
+        Binding("ctrl+d", "quit_if_empty", "Quit when nothing is written", priority=True),
+        Binding("ctrl+z", "suspend_process", "Suspend", priority=True),
+        Binding("ctrl+o", "unfold", "Fold or unfold details", priority=True),
+        Binding("f1", "command('help')", "Help"),
+        Binding("f2", "panel", "Next side panel"),
+        Binding("pageup", "page(-0.9)", "Scroll up", priority=True),
+        Binding("pagedown", "page(0.9)", "Scroll down", priority=True),
+        Binding("ctrl+end", "page_end", "Scroll to the end", priority=True),
+    ]
+
+    class Delivered(Message):
+        def __init__(self, batch: list[Event]) -> None:
+            self.batch = batch
+            super().__init__()
+
+    class Ended(Message):
+        def __init__(self, error: BaseException | None) -> None:
+            self.error = error
+            super().__init__()
+
+    def __init__(
+        self,
+        open_session: OpenSession,
+        options: ScreenOptions,
+        task: str = "",
+        terminal: Terminal | None = None,
+    ) -> None:
+        self.terminal = terminal
+        self.options = options
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
+        super().__init__(driver_class=ScreenDriver if terminal else None)
+        self.animation_level = "none"
+        self.facts = Facts()
+        self.turns = Turns(open_session, task, self._turn_ended)
+        self.proposal: Proposal | None = None
+        self._bridge: Bridge | None = None
+        self._words = ""
+        self._quit_armed = False
+        self._beside: set[asyncio.Task[None]] = set()
+        self.theme = first_theme(options.theme, dark=options.dark, color=not self.no_color)
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        return themes()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return theme_variables(self.current_theme)
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="body"):
+            yield Conversation(id="conversation")
+            yield Side(self.facts)
+        completions = Completions()
+        yield Activity()
+        yield completions
+        yield Composer(History(self.options.history), completions)
+        yield Status(self.facts, self.options)
+        yield Hints(IDLE_KEYS)
+
+    # ── life ──
+
+    def on_mount(self) -> None:
+        self._bridge = Bridge(self._deliver, self._show_question)
+        self._seconds = self.set_interval(1.0, self._tick, pause=True)
+        self.composer.focus()
+        if self.options.banner:
+            self.conversation.say(self.options.banner)
+        self.call_after_refresh(self._open)
+
+    def _open(self) -> None:
+        gc.enable()  # it rested until the first frame
+        trust = self.options.trust
+        if trust is None:
+            self._open_session()
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                trust.remember()
+            self._open_session()
+
+        self.push_screen(ask_trust(trust), answered)
+
+    def _open_session(self) -> None:
+        assert self._bridge is not None
+        self.turns.open(self._bridge.emit, self._bridge.ask)
+
+    async def action_quit(self) -> None:
+        """Stop what runs, close the session, leave."""
+        await self.turns.close()
+        self.exit(0)
+
+    def beside(self, task: "asyncio.Task[None]") -> None:
+        """Keep a task that runs beside the turns until it is done."""
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    @property
+    def session(self) -> SessionLike | None:
+        return self.turns.session
+
+    @property
+    def side(self) -> Side:
+        return self.screen_stack[0].query_one(Side)
+
+    @property
+    def conversation(self) -> Conversation:
+        return self.screen_stack[0].query_one(Conversation)
+
+    @property
+    def composer(self) -> Composer:
+        return self.screen_stack[0].query_one(Composer)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys typed before a question was there must not answer it."""
+        if isinstance(event, events.Key | events.Paste | events.MouseDown) and not event.is_forwarded:
+            grace = getattr(self.screen, "grace", None) if self.screen_stack else None
+            if isinstance(grace, Grace) and grace.blocks(event.time):
+                return
+        await super().on_event(event)
+
+    # ── what comes from the session ──
+
+    def _deliver(self, batch: list[Event]) -> None:
+        self.post_message(self.Delivered(batch))
+
+    def on_coder_app_delivered(self, message: Delivered) -> None:
+        with self.batch_update():
+            for event in message.batch:
+                self._tell(event)
+        self._refresh_rows()
+
+    def _tell(self, event: Event) -> None:
+        self.facts.take(event)
+        self.conversation.tell(event, money(self.facts.session_usd))
+        self._words = activity_of(event, self.facts) or self._words
+        if isinstance(event, ProposalReady):
+            self.proposal = event.proposal
+        elif isinstance(event, TurnFinished):
+            self._announce()
+
+    def _refresh_rows(self) -> None:
+        base, running = self.screen_stack[0], self.turns.running
+        base.query_one(Status).refresh()
+        base.query_one(Activity).show(self._words if running else "", len(self.turns.waiting))
+        base.query_one(Hints).show(BUSY_KEYS if running else IDLE_KEYS)
+        self.side.update()
+
+    def _tick(self) -> None:
+        self.screen_stack[0].query_one(Activity).refresh()
+
+    def _announce(self) -> None:
+        """Tell a user who looks elsewhere that the turn is over."""
+        if self.app_focus or self.options.notify == "off":
+            return
+        if self.options.notify == "osc9" and self._driver is not None:
+            self._driver.write("\x1b]9;coder: the turn is over\x07")
+        else:
+            self.bell()
+
+    def _show_question(self, question: Question, answer: Callable[[Answer], None]) -> Callable[[], None]:
+        screen = screen_for(question)
+        self.push_screen(screen, lambda value: None if value is None else answer(value))
+
+        def withdraw() -> None:
+            while screen in self.screen_stack:
+                self.pop_screen()
+
+        return withdraw
+
+    # ── turns ──
+
+    def on_composer_submitted(self, message: Composer.Submitted) -> None:
+        self._quit_armed = False
+        if message.text.startswith("/") and commands.run(self, message.text):
+            return
+        self.turns.waiting.append(message.text)
+        self._next_turn()
+
+    def _next_turn(self) -> None:
+        if self.turns.start():
+            self._words = "preparing"
+            self._seconds.resume()
+        self._refresh_rows()
+
+    def _turn_ended(self, error: BaseException | None) -> None:
+        if self._bridge is not None:
+            self._bridge.flush()
+        self.post_message(self.Ended(error))
+
+    def on_coder_app_ended(self, message: Ended) -> None:
+        """A turn, or the opening of the session, is over."""
+        self._seconds.pause()
+        if self.facts.running:  # a turn that ended early does not say so itself
+            stopped = isinstance(message.error, asyncio.CancelledError)
+            exit = getattr(message.error, "exit", None)
+            self._tell(TurnFinished("interrupted" if stopped else exit.status if exit else "failed", ""))
+        match message.error:
+            case None | asyncio.CancelledError():
+                pass
+            case CoderError() as error:
+                self.conversation.say(error.message, "error", error.hint)
+            case error:
+                traceback.print_exception(error)  # fd 2 is the log
+                where = f"the details are in {self.options.log}" if self.options.log else ""
+                self.conversation.say(f"a bug of coder: {type(error).__name__}: {error}", "error", where)
+        self._next_turn()
+
+    def on_composer_edited(self, message: Composer.Edited) -> None:
+        offers = [(command.name, command.summary) for command in commands.COMMANDS]
+        paths = [entry.path for entry in self.facts.plan.entries] if self.facts.plan else []
+        self.composer.completions.offer(message.text, offers, paths)
+
+    def on_side_chosen(self, message: Side.Chosen) -> None:
+        commands.choose_file(self, message.path, message.what)
+
+    # ── keys ──
+
+    def action_interrupt(self) -> None:
+        """Esc: close what is open, else stop the turn; what waits goes back to the composer."""
+        if self.composer.completions.display:
+            self.composer.completions.close()
+        elif self.side.display and self.side.has_focus_within:
+            self._close_side()
+        elif self.turns.running:
+            waiting = self.turns.interrupt()
+            if waiting:
+                self.composer.put(f"{waiting}\n{self.composer.text}".strip())
+        elif self.side.display:
+            self._close_side()
+
+    def _close_side(self) -> None:
+        self.side.close()
+        self.composer.focus()
+
+    async def action_copy_or_quit(self) -> None:
+        """Ctrl+C: copy a selection, else clear the composer, else stop the turn, else quit at the second press."""
+        selected = self.screen.get_selected_text()
+        if selected:
+            self.copy_to_clipboard(selected)
+            self.screen.clear_selection()
+        elif self.composer.text:
+            self.composer.put("")
+        elif self.turns.running:
+            self.turns.interrupt()
+        elif self._quit_armed:
+            await self.action_quit()
+        else:
+            self._quit_armed = True
+            self.conversation.say("Ctrl+C again quits")
+
+    async def action_quit_if_empty(self) -> None:
+        if len(self.screen_stack) == 1 and not self.composer.text:
+            await self.action_quit()
+
+    def action_unfold(self) -> None:
+        self.conversation.toggle_folds()
+
+    def action_page(self, pages: float) -> None:
+        self.conversation.page(pages)
+
+    def action_page_end(self) -> None:
+        self.conversation.to_end()
+
+    def action_panel(self) -> None:
+        self.side.turn()
+
+    def action_command(self, name: str) -> None:
+        commands.run(self, f"/{name}")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette offers what `/` does."""
+        for command in commands.COMMANDS:
+            yield SystemCommand(
+                f"/{command.name}", command.summary, lambda name=command.name: self.action_command(name)
+            )

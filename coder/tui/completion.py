@@ -1,0 +1,93 @@
+"""Completions over the composer: `/` commands with their help, `@` files of the repository."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from coder.text import visible_line
+from coder.tui.lines import Line, Span, clip, clip_left
+from coder.tui.row import RowsView
+
+MAX_SHOWN = 7
+_MENTION = re.compile(r"(?:^|\s)@([^\s@]*)$")
+_COMMAND = re.compile(r"^/(\w*)$")
+
+
+def best_paths(paths: Iterable[str], typed: str, limit: int = MAX_SHOWN) -> list[str]:
+    """Paths that hold the letters of `typed` in order; those with them together and late in the path first."""
+    typed = typed.lower()
+    found: list[tuple[int, int, str]] = []
+    for path in paths:
+        low = path.lower()
+        at = low.rfind(typed)
+        if at >= 0:
+            name = low.rfind("/") + 1
+            found.append((0 if at == name else 1 if at > name else 2, len(path), path))
+        elif _in_order(typed, low):
+            found.append((3, len(path), path))
+    return [path for _, _, path in sorted(found)[:limit]]
+
+
+def _in_order(letters: str, text: str) -> bool:
+    position = 0
+    for letter in letters:
+        position = text.find(letter, position) + 1
+        if not position:
+            return False
+    return True
+
+
+class Completions(RowsView):
+    """The list, hidden while there is nothing to complete. `accept` gives what takes the typed word's place."""
+
+    def __init__(self) -> None:
+        super().__init__(self._lines, id="completions")
+        self._choices: list[tuple[str, str]] = []  # insertion, help
+        self._at = 0
+        self._typed = ""
+        self.display = False
+
+    def offer(self, text: str, commands: Sequence[tuple[str, str]], paths: Iterable[str]) -> None:
+        """Offer what fits the end of `text`, which is the composer's up to its cursor."""
+        if command := _COMMAND.match(text):
+            self._typed = text
+            names = [(f"/{name}", summary) for name, summary in commands if name.startswith(command[1])]
+            self._choices = names[:MAX_SHOWN]
+        elif mention := _MENTION.search(text):
+            self._typed = f"@{mention[1]}"
+            self._choices = [(f"@{path}", "") for path in best_paths(paths, mention[1])]
+        else:
+            self._choices = []
+        self._at = 0
+        self._show()
+
+    def move(self, step: int) -> None:
+        self._at = (self._at + step) % len(self._choices)
+        self.remake()
+
+    def accept(self) -> tuple[str, str]:
+        """The word typed so far and what to put in its place."""
+        choice = self._choices[self._at][0]
+        typed = self._typed
+        self.close()
+        return typed, f"{choice} "
+
+    def close(self) -> None:
+        self._choices = []
+        self._show()
+
+    def _show(self) -> None:
+        self.display = bool(self._choices)
+        self.styles.height = len(self._choices)
+        self.remake()
+
+    def _lines(self, width: int) -> list[Line]:
+        rows: list[Line] = []
+        for number, (insertion, words) in enumerate(self._choices):
+            style = "bold accent" if number == self._at else "muted"
+            name = clip_left(visible_line(insertion), width - 2)
+            row: list[Span] = [("› " if number == self._at else "  ", "accent"), (name, style)]
+            if words:
+                room = width - len(name) - 4
+                row.append((f"  {clip(words, room)}" if room > 8 else "", "faint"))
+            rows.append(tuple(row))
+        return rows

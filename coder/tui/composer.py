@@ -1,0 +1,108 @@
+"""Where the user writes: several lines, history on the arrow keys, Enter sends."""
+
+from dataclasses import dataclass
+
+from textual import events
+from textual.message import Message
+from textual.widgets import TextArea
+
+from coder.tui.completion import Completions
+from coder.tui.history import History
+
+FOLDED_LINES = 8  # a longer paste is shown as one mark and sent whole
+
+
+class Composer(TextArea):
+    """A text area whose Enter submits. Shift+Enter, Alt+Enter and Ctrl+J start a new line."""
+
+    @dataclass
+    class Submitted(Message):
+        text: str
+
+    @dataclass
+    class Edited(Message):
+        """The text changed; `text` up to the cursor is what a completion goes by."""
+
+        text: str
+
+    def __init__(self, history: History, completions: Completions) -> None:
+        super().__init__(
+            id="composer",
+            soft_wrap=True,
+            show_line_numbers=False,
+            compact=True,
+            highlight_cursor_line=False,
+            placeholder="Describe a change, or type / for commands",
+        )
+        self.cursor_blink = False
+        self._history = history
+        self.completions = completions
+        self._pastes: dict[str, str] = {}
+
+    def on_key(self, event: events.Key) -> None:
+        offers = self.completions
+        match event.key:
+            case "tab" if offers.display:
+                self._complete()
+            case "enter" if offers.display and not self.text.startswith("/"):
+                self._complete()
+            case "up" | "down" if offers.display:
+                offers.move(-1 if event.key == "up" else 1)
+            case "enter":
+                self._submit()
+            case "shift+enter" | "alt+enter" | "ctrl+j":
+                self.insert("\n")
+            case "up" if self.cursor_location[0] == 0:
+                self._recall(self._history.older(self.text))
+            case "down" if self.cursor_location[0] == self.document.line_count - 1:
+                self._recall(self._history.newer())
+            case _:
+                return
+        event.prevent_default()
+        event.stop()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Long pastes become a mark that stands for them until the text is sent."""
+        lines = event.text.count("\n") + 1
+        if lines <= FOLDED_LINES:
+            return
+        mark = f"[pasted {lines} lines #{len(self._pastes) + 1}]"
+        self._pastes[mark] = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        self.insert(mark)
+        event.prevent_default()
+        event.stop()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        row, column = self.cursor_location
+        self.post_message(self.Edited("\n".join([*self.text.split("\n")[:row], self.document.get_line(row)[:column]])))
+
+    def whole_text(self) -> str:
+        """The text with every folded paste in full."""
+        text = self.text
+        for mark, pasted in self._pastes.items():
+            text = text.replace(mark, pasted)
+        return text
+
+    def put(self, text: str) -> None:
+        """Replace the text, the cursor at its end."""
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    def _complete(self) -> None:
+        typed, insertion = self.completions.accept()
+        row, column = self.cursor_location
+        self.replace(insertion, (row, column - len(typed)), (row, column))
+
+    def _submit(self) -> None:
+        text = self.whole_text().strip()
+        if not text:
+            return
+        self._history.add(text)
+        self._pastes.clear()
+        self.text = ""
+        self.post_message(self.Submitted(text))
+
+    def _recall(self, text: str | None) -> None:
+        if text is not None:
+            self.put(text)

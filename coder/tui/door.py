@@ -1,0 +1,58 @@
+"""What the screen needs from outside: a session, and the facts of the first frame. No textual here."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from coder.events import Ask, Emit
+from coder.values import ContextPlan
+
+
+class SessionLike(Protocol):
+    """A conversation on one repository. All methods run in the screen's event loop and leave it free."""
+
+    id: str
+
+    async def run(self, task: str) -> object: ...
+
+    async def undo(self, checkpoint_id: str = "") -> object: ...
+
+    async def plan(self, task: str = "") -> ContextPlan: ...
+
+    def pin(self, paths: Sequence[str]) -> None: ...
+
+    def drop(self, paths: Sequence[str]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+OpenSession = Callable[[Emit, Ask], Awaitable[SessionLike]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustQuestion:
+    """Asked before a repository is opened the first time: what will be honoured, and where the yes is kept."""
+
+    root: str
+    honours: Sequence[str]
+    remember: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenOptions:
+    """The first frame and the user's taste. `context_cap` is the tokens of input that the model really takes."""
+
+    root: str = ""
+    branch: str = ""
+    model: str = ""
+    context_cap: int = 272_000
+    max_cost: float | None = None
+    theme: str = ""
+    dark: bool = True
+    notify: str = "off"
+    banner: str = ""
+    log: Path | None = None
+    history: Path | None = None
+    trust: TrustQuestion | None = None
+    warm: Sequence[Callable[[], None]] = field(default_factory=tuple)

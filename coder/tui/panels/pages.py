@@ -1,0 +1,136 @@
+"""The pages: context plan, tests and triage, agents, cost."""
+
+import shlex
+
+from coder.text import visible, visible_line
+from coder.tui.blocks.results import card_rows, evidence_words, report_words
+from coder.tui.facts import Facts
+from coder.tui.format import count, money, share, tokens
+from coder.tui.lines import Line, Span, clip, clip_left, wrap, wrap_text
+from coder.values import Evidence, Usage
+
+MAX_LISTED = 2_000  # rows of one list; a panel is for reading, `coder context` prints all
+
+MODE_STYLES = {"full": "good", "part": "good", "outline": "accent", "summary": "accent", "name": "faint"}
+
+
+def sides(left: list[Span], right: list[Span], width: int) -> Line:
+    """Spans at both edges of one row; the left gives way."""
+    room = width - sum(len(text) for text, _ in right) - 1
+    row: list[Span] = []
+    for text, style in left:
+        row.append((clip(text, max(0, room)), style))
+        room -= len(row[-1][0])
+    return (*row, (" " * max(1, room + 1), ""), *right)
+
+
+def blank() -> Line:
+    return (("", ""),)
+
+
+def context_rows(facts: Facts, width: int) -> tuple[list[Line], list[str]]:
+    """The plan, and the path that each row stands for ("" for none)."""
+    plan = facts.plan
+    if plan is None:
+        return wrap_text("The plan is made when a turn starts; /context TASK makes one now.", "muted", width), [""] * 9
+    head: list[Line] = [
+        sides([("files", "muted")], [(f"{len(plan.entries):,}", "text")], width),
+        sides([("tokens", "muted")], [(f"{tokens(plan.total_tokens)} of {tokens(plan.budget)}", "text")], width),
+        sides([("price", "muted")], [(f"{money(plan.cold_usd)} cold, {money(plan.cached_usd)} cached", "text")], width),
+        blank(),
+    ]
+    rows, paths = list(head), [""] * len(head)
+    for entry in plan.entries[:MAX_LISTED]:
+        right: list[Span] = [(f"{tokens(entry.tokens):>6} ", "faint"), (f"{entry.mode:<7}", MODE_STYLES[entry.mode])]
+        rows.append(sides([(clip_left(visible_line(entry.path), width - 16), "text")], right, width))
+        paths.append(entry.path)
+    if len(plan.entries) > MAX_LISTED:
+        rows.append(((f"+{len(plan.entries) - MAX_LISTED:,} files", "muted"),))
+        paths.append("")
+    if plan.withheld:
+        rows += [blank(), ((f"withheld: {count(len(plan.withheld), 'file')}", "warn"),)]
+        for withheld in plan.withheld[:MAX_LISTED]:
+            rows += wrap(((visible_line(withheld.path), "muted"), (f"  {visible_line(withheld.why)}", "faint")), width)
+        if len(plan.withheld) > MAX_LISTED:
+            rows.append(((f"+{len(plan.withheld) - MAX_LISTED:,} files", "muted"),))
+    return rows, paths + [""] * (len(rows) - len(paths))
+
+
+def evidence_rows(evidence: Evidence, width: int) -> list[Line]:
+    """Everything that is known of the tests, worst first."""
+    rows = wrap(evidence_words(evidence), width)
+    if evidence.note:
+        rows += wrap_text(visible(evidence.note), "muted", width)
+    for report in evidence.reports:
+        rows += wrap(((f"$ {visible_line(shlex.join(report.command))}", "text"),), width, rest=("  ", ""))
+        rows += wrap(report_words(report), width, ("  ", ""))
+        if report.log:
+            rows += wrap(((f"log {visible_line(report.log)}", "faint"),), width, ("  ", ""))
+    for title, names, style in (
+        ("new failures", evidence.new_failures, "bad"),
+        ("fixed", evidence.fixed, "good"),
+        ("failed before too", evidence.preexisting, "muted"),
+        ("flaky", evidence.flaky, "warn"),
+    ):
+        if names:
+            rows += [blank(), ((title, style),)]
+            for name in names[:MAX_LISTED]:
+                rows += wrap(((visible_line(name), "muted"),), width, ("  ", ""))
+            if len(names) > MAX_LISTED:
+                rows.append(((f"  +{len(names) - MAX_LISTED:,}", "muted"),))
+    return rows
+
+
+def tests_rows(facts: Facts, width: int) -> list[Line]:
+    rows: list[Line] = []
+    if facts.testing:
+        rows += [*wrap(((visible_line(shlex.join(facts.testing)), "text"),), width, ("○ ", "accent")), blank()]
+    if facts.evidence is not None:
+        rows += evidence_rows(facts.evidence, width)
+        for card in facts.triage:
+            rows += [blank(), *card_rows(card, width)]
+    else:
+        for on, report in facts.reports:
+            sign: Span = ("✓ ", "good") if report.ok else ("✗ ", "bad")
+            rows += wrap(((f"{visible_line(shlex.join(report.command))}  on the {on}", "text"),), width, sign)
+            rows += wrap(report_words(report), width, ("  ", ""))
+    return rows or wrap_text("No tests have run in this turn.", "muted", width)
+
+
+def agents_rows(facts: Facts, width: int) -> list[Line]:
+    if not facts.agents:
+        return wrap_text("The small model has not been asked in this session.", "muted", width)
+    rows: list[Line] = []
+    signs = {"running": ("○ ", "accent"), "done": ("✓ ", "good"), "failed": ("✗ ", "bad")}
+    for call in reversed(facts.agents.values()):
+        used: list[Span] = []
+        if call.usage is not None:
+            used = [(f"{tokens(call.usage.input_tokens + call.usage.output_tokens)}  {money(call.usage.usd)}", "faint")]
+        sign = signs.get(call.state, ("– ", "warn"))
+        rows.append(sides([sign, (visible_line(call.role), "text")], used, width))
+        rows.append((("  ", ""), (clip(visible_line(call.summary), width - 2), "muted")))
+    return rows
+
+
+def cost_rows(facts: Facts, width: int) -> list[Line]:
+    if not facts.usages:
+        return wrap_text("Nothing has been spent in this session.", "muted", width)
+    rows: list[Line] = [sides([("session", "bold text")], [(money(facts.session_usd), "bold text")], width)]
+    for usage in facts.usages.values():
+        rows += [blank(), *_usage_rows(usage, width)]
+    return rows
+
+
+def _usage_rows(usage: Usage, width: int) -> list[Line]:
+    cached = f"{tokens(usage.cached_tokens)}  {share(usage.cached_tokens, usage.input_tokens)}"
+    rows = [
+        sides([(visible_line(usage.role), "text")], [(money(usage.usd), "text")], width),
+        sides([(f"  {visible_line(usage.model)}", "faint")], [(count(usage.requests, "request"), "faint")], width),
+        sides([("  input", "muted")], [(tokens(usage.input_tokens), "muted")], width),
+        sides([("  of it cached", "muted")], [(cached, "muted")], width),
+        sides([("  output", "muted")], [(tokens(usage.output_tokens), "muted")], width),
+        sides([("  of it reasoning", "muted")], [(tokens(usage.reasoning_tokens), "muted")], width),
+    ]
+    if usage.estimated:
+        rows.append((("  some calls booked at their worst case", "warn"),))
+    return rows

@@ -1,0 +1,194 @@
+"""A proposal as rows of text: what each row of the diff stands for, how long lines fold, what must be marked loudly.
+
+Pure: no widget, no colour. Every byte of the change is shown or its number said.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from rich.cells import cell_len, chop_cells
+
+from coder.text import hides_characters, visible, visible_line
+from coder.tui.format import count
+from coder.tui.lines import TAB
+from coder.values import FileDiff, Hunk
+
+LONG_LINE = 2_000  # columns of one line shown at first
+SPELLED = re.compile(r"<U\+[0-9A-F]{4,6}>|<[0-9A-F]{2}>|[\u2400-\u2421]")
+
+Kind = Literal["gap", "file", "note", "hunk", "comment", "line"]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRow:
+    """One row of the view. `line` is a position in the hunk (or in the notes), `part` the fold of it."""
+
+    kind: Kind
+    file: int
+    hunk: int = -1
+    line: int = 0
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """A line of a hunk: its sign, numbers (0: absent on that side), and text with tabs as spaces.
+
+    `tabs` are the columns where a tab began, `loud` whether something in it would not be seen, `columns` its width.
+    """
+
+    sign: str
+    old: int
+    new: int
+    text: str
+    columns: int
+    tabs: tuple[int, ...] = ()
+    loud: bool = False
+
+
+@dataclass
+class FileText:
+    """One file of the proposal with its lines made when they are first needed."""
+
+    diff: FileDiff
+    _lines: dict[int, tuple[DiffLine, ...]] = field(default_factory=dict)
+
+    def lines(self, hunk: int) -> tuple[DiffLine, ...]:
+        found = self._lines.get(hunk)
+        if found is None:
+            found = self._lines[hunk] = tuple(_lines(self.diff.hunks[hunk]))
+        return found
+
+    @cached_property
+    def title(self) -> str:
+        """The path as git parsed it, every odd character spelled out."""
+        path = visible_line(self.diff.path)
+        moved = self.diff.old_path and self.diff.old_path != self.diff.path and self.diff.kind == "renamed"
+        return f"{visible_line(self.diff.old_path)} → {path}" if moved else path
+
+    @cached_property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """What the reader must know before the hunks: (words, style)."""
+        diff = self.diff
+        notes: list[tuple[str, str]] = []
+        if diff.protected:
+            notes.append((f"PROTECTED  {visible_line(diff.protected)}", "alarm"))
+        if hides_characters(diff.path):
+            notes.append(("HIDDEN CHARACTERS in the path", "alarm"))
+        loud = sum(line.loud for hunk in range(len(diff.hunks)) for line in self.lines(hunk))
+        if loud:
+            notes.append((f"HIDDEN CHARACTERS in {count(loud, 'line')}", "alarm"))
+        long = [
+            line.columns for hunk in range(len(diff.hunks)) for line in self.lines(hunk) if line.columns > LONG_LINE
+        ]
+        if long:
+            notes.append(
+                (f"LONG LINES  {count(len(long), 'line')}, up to {max(long):,} columns; w shows them whole", "warn")
+            )
+        if diff.old_mode and diff.new_mode and diff.old_mode != diff.new_mode:
+            loud_mode = diff.new_mode.endswith("755")
+            notes.append((f"mode {diff.old_mode} → {diff.new_mode}", "alarm" if loud_mode else "warn"))
+        if diff.binary:
+            notes.append(("binary file; its content is not shown", "warn"))
+        elif not diff.hunks:
+            notes.append(("no line changes", "muted"))
+        return tuple(notes)
+
+
+def _lines(hunk: Hunk) -> Iterator[DiffLine]:
+    old, new = hunk.old_start, hunk.new_start
+    for raw in hunk.lines:
+        decoded = raw.decode("utf-8", "surrogateescape")
+        sign, body = decoded[:1], decoded[1:]
+        body = body[:-1] if body.endswith("\n") else body
+        shown = visible(body)
+        text, tabs = (shown, ()) if "\t" not in shown else _spread(shown)
+        loud = shown != body and (hides_characters(body) or shown.rstrip("␍") != body.rstrip("\r"))
+        columns = len(text) if text.isascii() else cell_len(text)
+        match sign:
+            case "+":
+                yield DiffLine("+", 0, new, text, columns, tabs, loud)
+                new += 1
+            case "-":
+                yield DiffLine("-", old, 0, text, columns, tabs, loud)
+                old += 1
+            case "\\":
+                yield DiffLine("\\", 0, 0, text.strip(), columns, tabs, loud)
+            case _:
+                yield DiffLine(" ", old, new, text, columns, tabs, loud)
+                old, new = old + 1, new + 1
+
+
+def _spread(text: str) -> tuple[str, tuple[int, ...]]:
+    """`text` with tabs as spaces, and the character positions where each began."""
+    out: list[str] = []
+    tabs: list[int] = []
+    length = column = 0
+    for number, piece in enumerate(text.split("\t")):
+        if number:
+            gap = TAB - column % TAB
+            tabs.append(length)
+            out.append(" " * gap)
+            length, column = length + gap, column + gap
+        out.append(piece)
+        length, column = length + len(piece), column + cell_len(piece)
+    return "".join(out), tuple(tabs)
+
+
+def fold(text: str, columns: int, room: int, whole: bool) -> list[tuple[int, int]]:
+    """The character ranges of each row of a line that is `columns` wide; cut at LONG_LINE unless `whole`."""
+    if columns <= room:
+        return [(0, len(text))]
+    shown = text if whole or columns <= LONG_LINE else chop_cells(text, LONG_LINE)[0]
+    if shown.isascii():
+        return [(start, min(start + room, len(shown))) for start in range(0, max(1, len(shown)), room)]
+    ranges, start = [], 0
+    for piece in chop_cells(shown, room):
+        ranges.append((start, start + len(piece)))
+        start += len(piece)
+    return ranges
+
+
+def layout(
+    files: list[FileText],
+    room: int,
+    *,
+    whole: bool = False,
+    shows: Callable[[int, int], bool] = lambda file, hunk: True,
+    comments: Callable[[int, int], str] = lambda file, hunk: "",
+) -> list[DiffRow]:
+    """All rows at `room` columns of text. `shows` filters places, `comments` says where a remark stands."""
+    rows: list[DiffRow] = []
+    for number, file in enumerate(files):
+        hunks = [hunk for hunk in range(max(1, len(file.diff.hunks))) if shows(number, hunk)]
+        if not hunks:
+            continue
+        if rows:
+            rows.append(DiffRow("gap", number))
+        rows.append(DiffRow("file", number))
+        rows += [DiffRow("note", number, -1, line) for line in range(len(file.notes))]
+        if comments(number, -1):
+            rows.append(DiffRow("comment", number, -1))
+        for hunk in hunks:
+            rows.append(DiffRow("hunk", number, hunk))
+            if comments(number, hunk):
+                rows.append(DiffRow("comment", number, hunk))
+            if hunk < len(file.diff.hunks):
+                _lay_out_lines(rows, number, hunk, file.lines(hunk), room, whole)
+    return rows
+
+
+def _lay_out_lines(
+    rows: list[DiffRow], file: int, hunk: int, lines: tuple[DiffLine, ...], room: int, whole: bool
+) -> None:
+    for at, line in enumerate(lines):
+        if line.columns <= room:
+            rows.append(DiffRow("line", file, hunk, at))
+        else:
+            folds = len(fold(line.text, line.columns, room, whole))
+            rows += [DiffRow("line", file, hunk, at, part) for part in range(folds)]
+            if not whole and line.columns > LONG_LINE:
+                rows.append(DiffRow("line", file, hunk, at, -1))  # says how much is not shown

@@ -1,0 +1,264 @@
+"""The diff on the screen: rows drawn when they come into sight, a cursor on one hunk, decisions beside the lines."""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+
+from coder.text import visible
+from coder.tui.highlight import language_of
+from coder.tui.lines import Line, LineView, Span, clip, clip_left, plain, strip_of
+from coder.tui.review.colours import CHUNK, colour
+from coder.tui.review.decisions import Decisions, Place
+from coder.tui.review.diff_text import LONG_LINE, DiffLine, DiffRow, FileText, fold, layout
+
+KEPT_STRIPS = 2_000
+MARKS = {"accepted": ("✓", "good"), "rejected": ("✗", "bad"), "undecided": ("▌", "faint")}
+
+
+class DiffView(LineView, can_focus=True):
+    """All files of a proposal one below the other. Tells `Moved` when the cursor goes to another hunk."""
+
+    @dataclass
+    class Moved(Message):
+        place: Place
+
+    def __init__(self, files: list[FileText], decisions: Decisions) -> None:
+        super().__init__(id="diff")
+        self._files, self._decisions = files, decisions
+        self._rows: list[DiffRow] = []
+        # What the rows were made for; between a resize and the next layout the widget is painted at another width.
+        self._width = self._room = 1
+        self._wide = True
+        last = max((hunk.new_start + hunk.new_lines for file in files for hunk in file.diff.hunks), default=1)
+        self._digits = max(2, len(str(last)))
+        self._tops: dict[Place, int] = {}
+        self._order: list[Place] = []
+        self._colours: dict[tuple[int, int, int], list[Line]] = {}
+        self._strips: dict[int, Strip] = {}
+        self.cursor: Place = (0, 0)
+        self.whole = False
+        self.undecided_only = False
+
+    # ── layout ──
+
+    def lay_out(self) -> None:
+        """Make the rows again: another width, filter or comment. The cursor's hunk stays where it was on the screen."""
+        width = self.scrollable_content_region.width
+        if width <= 0:
+            return
+        offset = self._tops.get(self.cursor, 0) - self.scroll_offset.y
+        self._width, self._wide = width, width >= 64
+        gutter = 4 + self._digits * (2 if self._wide else 1) + (1 if self._wide else 0)
+        self._room = max(8, width - gutter - 1)
+        self._rows = layout(
+            self._files,
+            self._room,
+            whole=self.whole,
+            shows=self._shows,
+            comments=lambda file, hunk: self._decisions.comment((file, hunk)),
+        )
+        self._tops = {(row.file, row.hunk): at for at, row in enumerate(self._rows) if row.kind == "hunk"}
+        self._order = list(self._tops)
+        self.redraw()
+        self.virtual_size = Size(width, len(self._rows))
+        if self._tops.get(self.cursor) is not None:
+            self.scroll_to(y=self._tops[self.cursor] - offset, animate=False, immediate=True)
+
+    def _shows(self, file: int, hunk: int) -> bool:
+        """Whether the filter lets a hunk through; the one under the cursor always stays."""
+        place = (file, hunk)
+        return not self.undecided_only or place == self.cursor or self._decisions.mark(place) == "undecided"
+
+    def redraw(self) -> None:
+        self._strips.clear()
+        self.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.lay_out()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
+
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    # ── moving ──
+
+    def go(self, place: Place) -> None:
+        """Put the cursor on a hunk and bring as much of it into sight as fits."""
+        if place not in self._tops:
+            return
+        self.cursor = place
+        self.redraw()
+        top = self._tops[place]
+        if self._order and place == self._order[0]:
+            top = 0
+        elif place[1] == 0 or self._first_of(place[0]) == place:
+            top -= 1 + len(self._files[place[0]].notes)
+        height = self.scrollable_content_region.height
+        last = bisect_left(self._order, place) + 1
+        end = self._tops[self._order[last]] if last < len(self._order) else len(self._rows)
+        if not (self.scroll_offset.y <= top and end <= self.scroll_offset.y + height):
+            self.scroll_to(y=max(0, top), animate=False, immediate=True)
+        self.post_message(self.Moved(place))
+
+    def _first_of(self, file: int) -> Place | None:
+        return next((place for place in self._order if place[0] == file), None)
+
+    def step(self, by: int) -> None:
+        """The cursor `by` hunks further."""
+        if self._order:
+            at = bisect_left(self._order, self.cursor)
+            self.go(self._order[min(max(0, at + by), len(self._order) - 1)])
+
+    def step_file(self, by: int) -> None:
+        files = sorted({place[0] for place in self._order})
+        if files:
+            at = bisect_left(files, self.cursor[0])
+            first = self._first_of(files[min(max(0, at + by), len(files) - 1)])
+            if first is not None:
+                self.go(first)
+
+    def scroll_rows(self, rows: int) -> None:
+        self.scroll_to(y=self.scroll_offset.y + rows, animate=False, immediate=True)
+
+    def find(self, text: str) -> bool:
+        """Go to the next hunk below the cursor, going round, whose lines or path hold `text`."""
+        wanted = text.lower()
+        start = bisect_right(self._order, self.cursor)
+        for place in self._order[start:] + self._order[:start]:
+            file = self._files[place[0]]
+            lines = file.lines(place[1]) if place[1] < len(file.diff.hunks) else ()
+            if wanted in file.title.lower() or any(wanted in line.text.lower() for line in lines):
+                self.go(place)
+                return True
+        return False
+
+    def on_click(self, event: events.Click) -> None:
+        y = event.y + self.scroll_offset.y
+        if 0 <= y < len(self._rows) and self.text_selection is None:
+            row = self._rows[y]
+            place = (row.file, row.hunk) if row.hunk >= 0 else self._first_of(row.file)
+            if place is not None and place in self._tops:
+                self.cursor = place
+                self.redraw()
+                self.post_message(self.Moved(place))
+
+    # ── drawing ──
+
+    def row(self, y: int) -> Strip:
+        strip = self._strips.get(y)
+        if strip is None:
+            if len(self._strips) > KEPT_STRIPS:
+                self._strips.clear()
+            row = self._rows[y]
+            strip = self._strips[y] = strip_of(self._line_of(row), self.inks)
+        return strip
+
+    def _line_of(self, row: DiffRow) -> Line:
+        width = self._width
+        file = self._files[row.file]
+        match row.kind:
+            case "gap":
+                return (("", ""),)
+            case "file":
+                return self._file_line(row.file, width)
+            case "note":
+                words, style = file.notes[row.line]
+                return (("  ", ""), (clip(f" {words} ", width - 2), style))
+            case "comment":
+                words = visible(self._decisions.comment((row.file, row.hunk))).replace("\n", " ")
+                return (("  ▸ ", "accent"), (clip(words, width - 4), "italic accent"))
+            case "hunk":
+                return self._hunk_line(row, width)
+            case _:
+                return self._code_line(row, file.lines(row.hunk)[row.line], width)
+
+    def _file_line(self, number: int, width: int) -> Line:
+        file = self._files[number]
+        figures: list[Span] = [(f" +{file.diff.added}", "good panel"), (f" −{file.diff.removed} ", "bad panel")]
+        kind: Span = (f" {file.diff.kind}", "muted panel")
+        room = width - 2 - sum(len(text) for text, _ in (*figures, kind))
+        title = clip_left(file.title, room)
+        gap = " " * max(0, room - cell_len(title))
+        return ((" ", "panel"), (title, "bold text panel"), kind, (gap, "panel"), *figures, (" ", "panel"))
+
+    def _hunk_line(self, row: DiffRow, width: int) -> Line:
+        place = (row.file, row.hunk)
+        mark = self._decisions.mark(place)
+        sign, style = MARKS[mark]
+        here = place == self.cursor
+        file = self._files[row.file].diff
+        where = "whole file"
+        if row.hunk < len(file.hunks):
+            hunk = file.hunks[row.hunk]
+            section = visible(hunk.section.decode("utf-8", "surrogateescape")).replace("\n", " ").replace("\t", " ")
+            where = f"@@ −{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} {section}".rstrip()
+        label = f" {mark if mark != 'undecided' else ''} {row.hunk + 1}/{max(1, len(file.hunks))} "
+        room = width - 2 - len(label)
+        where = clip(where, room)
+        under = " cursor" if here else ""
+        return (
+            ("▶" if here else sign, f"{'accent' if here else style}{under}"),
+            (f" {where}{' ' * max(0, room - cell_len(where))}", f"{'bold text' if here else 'accent'}{under}"),
+            (label, f"{style if mark != 'undecided' else 'faint'}{under}"),
+        )
+
+    def _code_line(self, row: DiffRow, line: DiffLine, width: int) -> Line:
+        edge = self._edge((row.file, row.hunk))
+        if row.part == -1:
+            more = f"+{line.columns - LONG_LINE:,} columns"
+            return (edge, (" " * (width - self._room - 2), ""), (f"  {more} ", "alarm"))
+        under = {"+": "added", "-": "removed"}.get(line.sign, "")
+        room = self._room
+        folds = fold(line.text, line.columns, room, self.whole)
+        start, end = folds[row.part]
+        digits = self._digits
+        old, new = (str(number) if number and not row.part else "" for number in (line.old, line.new))
+        numbers = f"{old:>{digits}} {new:>{digits}} " if self._wide else f"{new or old:>{digits}} "
+        head = (line.sign if line.sign != "\\" else " ") if not row.part else "↳"
+        ink = {"+": "good", "-": "bad"}.get(line.sign, "faint")
+        spans = _slice(self._coloured(row, line), start, end)
+        fill = " " * max(0, room - cell_len(plain(spans)))
+        return (
+            edge,
+            (f" {numbers}", f"faint {under}".rstrip()),
+            (f"{head} ", f"{ink} {under}".rstrip()),
+            *spans,
+            (fill, under),
+        )
+
+    def _edge(self, place: Place) -> Span:
+        """The leftmost column of a hunk's lines: where the cursor is, or what was decided."""
+        if place == self.cursor:
+            return ("┃", "accent")
+        return ("│", MARKS[self._decisions.mark(place)][1])
+
+    def _coloured(self, row: DiffRow, line: DiffLine) -> Line:
+        """The line's spans; its neighbours in a chunk of the hunk are coloured with it."""
+        key = (row.file, row.hunk, row.line // CHUNK)
+        chunk = self._colours.get(key)
+        if chunk is None:
+            file = self._files[row.file]
+            start = key[2] * CHUNK
+            lines = file.lines(row.hunk)[start : start + CHUNK]
+            chunk = self._colours[key] = colour(lines, language_of(file.diff.path))
+        return chunk[row.line % CHUNK]
+
+
+def _slice(line: Line, start: int, end: int) -> Line:
+    """The characters from `start` to `end` of a line."""
+    spans: list[Span] = []
+    position = 0
+    for text, style in line:
+        first, last = max(start, position), min(end, position + len(text))
+        if first < last:
+            spans.append((text[first - position : last - position], style))
+        position += len(text)
+    return tuple(spans)

@@ -1,0 +1,315 @@
+"""The review of a proposal: look at every hunk, decide, and only then apply."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Input
+
+from coder.text import visible, visible_line
+from coder.tui.blocks.results import card_rows, evidence_words
+from coder.tui.confirm import Confirm
+from coder.tui.format import count, money
+from coder.tui.grace import Grace
+from coder.tui.lines import Line, Span, wrap, wrap_text
+from coder.tui.panels.pages import blank, evidence_rows
+from coder.tui.review.decisions import Decisions, Mark, Place
+from coder.tui.review.diff_text import FileText
+from coder.tui.review.diff_view import DiffView
+from coder.tui.review.file_list import FileList
+from coder.tui.row import Row, RowsView
+from coder.tui.status import Hints, Part, fit, join
+from coder.values import Proposal, ReviewDecision
+
+KEYS = (
+    ("a", "accept"),
+    ("x", "reject"),
+    ("Enter", "apply"),
+    ("Esc", "leave"),
+    ("n/p", "hunk"),
+    ("]/[", "file"),
+    ("A/X", "file"),
+    ("c", "comment"),
+    ("Ctrl+A", "accept all"),
+    ("u", "undecided"),
+    ("z", "take back"),
+    ("/", "search"),
+    ("?", "all keys"),
+)
+READ_KEYS = (("n/p", "hunk"), ("]/[", "file"), ("/", "search"), ("w", "long lines"), ("Esc", "close"))
+COMMENT_KEYS = (("Enter", "keep the comment"), ("Esc", "drop it"))
+
+
+class Title(Row):
+    """How big the change is, what was decided so far, and what supports it."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        super().__init__(id="title")
+        self._decisions = decisions
+
+    def line(self, width: int) -> Line:
+        proposal, tally = self._decisions.proposal, self._decisions.tally()
+        size: list[Span] = [
+            (count(len(proposal.files), "file"), "text"),
+            (f" +{sum(file.added for file in proposal.files)}", "good"),
+            (f" −{sum(file.removed for file in proposal.files)}", "bad"),
+        ]
+        state: list[Span] = [
+            (f"✓{tally.accepted}", "good" if tally.accepted else "faint"),
+            (f" ✗{tally.rejected}", "bad" if tally.rejected else "faint"),
+            (f" ·{tally.undecided}", "text" if tally.undecided else "faint"),
+        ]
+        parts: list[Part] = [
+            (2, [("Review", "bold accent")]),
+            (1, size),
+            (0, state),
+            (3, evidence_words(proposal.evidence)),
+            (4, [(money(proposal.cost_usd), "muted")]),
+        ]
+        return ((" ", ""), *join(fit(parts, width - 2, "   "), "   "))
+
+
+class ReviewScreen(Screen[ReviewDecision]):
+    """Answers with what was accepted. Leaving answers with nothing accepted. Read only, it answers nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "decide('accepted')", "Accept the hunk"),
+        Binding("x", "decide('rejected')", "Reject the hunk"),
+        Binding("A", "decide_file('accepted')", "Accept the file"),
+        Binding("X", "decide_file('rejected')", "Reject the file"),
+        Binding("ctrl+a", "decide_all('accepted')", "Accept everything"),
+        Binding("ctrl+x", "decide_all('rejected')", "Reject everything"),
+        Binding("z", "take_back", "Take the last decision back"),
+        Binding("n", "step(1)", "Next hunk"),
+        Binding("p,N", "step(-1)", "Previous hunk"),
+        Binding("right_square_bracket,tab", "step_file(1)", "Next file"),
+        Binding("left_square_bracket,shift+tab", "step_file(-1)", "Previous file"),
+        Binding("j,down", "scroll(1)", "Down"),
+        Binding("k,up", "scroll(-1)", "Up"),
+        Binding("pagedown,space", "scroll(20)", "Page down", priority=True),
+        Binding("pageup", "scroll(-20)", "Page up", priority=True),
+        Binding("home,g", "edge(False)", "First hunk"),
+        Binding("end,G", "edge(True)", "Last hunk"),
+        Binding("u", "filter", "Only undecided hunks"),
+        Binding("w", "whole", "Long lines in full"),
+        Binding("t", "aside", "Files and evidence"),
+        Binding("c", "comment(False)", "Comment on the hunk"),
+        Binding("C", "comment(True)", "Comment on the file"),
+        Binding("slash", "search", "Search"),
+        Binding("question_mark,f1", "help", "All keys"),
+        Binding("enter", "apply", "Apply what is accepted"),
+        Binding("escape,q", "leave", "Leave without applying"),
+    ]
+
+    def __init__(self, proposal: Proposal, read_only: bool = False) -> None:
+        super().__init__(id="review")
+        self.grace = None if read_only else Grace()
+        self.read_only = read_only
+        self.decisions = Decisions(proposal)
+        self._texts = [FileText(file) for file in proposal.files]
+        self._commented: Place | None = None
+        self._confirmed: set[int] = set()
+        self._found = ""
+
+    def compose(self) -> ComposeResult:
+        yield Title(self.decisions)
+        with Horizontal(id="review-body"):
+            with Vertical(id="aside"):
+                yield FileList(self.decisions)
+                yield RowsView(self._evidence, id="evidence")
+            yield DiffView(self._texts, self.decisions)
+        yield Input(id="line", compact=True)
+        yield Hints(READ_KEYS if self.read_only else KEYS)
+
+    def on_mount(self) -> None:
+        self.query_one("#line").display = False
+        self.diff.focus()
+        if self.grace is not None:
+            self.call_after_refresh(self.grace.start)
+
+    @property
+    def diff(self) -> DiffView:
+        return self.query_one(DiffView)
+
+    def _evidence(self, width: int) -> list[Line]:
+        proposal = self.decisions.proposal
+        rows: list[Line] = []
+        for warning in proposal.warnings:
+            rows += [*wrap_text(visible(warning), "warn", width, ("! ", "warn")), blank()]
+        rows += evidence_rows(proposal.evidence, width)
+        for card in proposal.triage:
+            rows += [blank(), *card_rows(card, width)]
+        if proposal.summary:
+            rows += [blank(), *wrap_text(visible(proposal.summary), "muted", width)]
+        return [*rows, blank(), *wrap(((f"price so far {money(proposal.cost_usd)}", "faint"),), width)]
+
+    # ── deciding ──
+
+    def action_decide(self, mark: Mark) -> None:
+        self._decide([self.diff.cursor], mark)
+
+    def action_decide_file(self, mark: Mark) -> None:
+        self._decide(self.decisions.places(self.diff.cursor[0]), mark)
+
+    def action_decide_all(self, mark: Mark) -> None:
+        """Everything undecided. Protected files want a yes of their own and stay as they are."""
+        files = self.decisions.proposal.files
+        places = [place for place in self.decisions.places() if self.decisions.mark(place) == "undecided"]
+        if mark == "accepted":
+            kept = [place for place in places if files[place[0]].protected]
+            places = [place for place in places if place not in kept]
+            if kept:
+                self.notify("Protected files are accepted one by one.", markup=False)
+        self._decide(places, mark)
+
+    def _decide(self, places: list[Place], mark: Mark) -> None:
+        if self.read_only or not places:
+            return
+        file = places[0][0]
+        protected = self.decisions.proposal.files[file].protected
+        if mark == "accepted" and protected and file not in self._confirmed:
+            self._ask_protected(file, protected, places)
+            return
+        self.decisions.decide(places, mark)
+        self._changed(places[-1])
+
+    def _ask_protected(self, file: int, why: str, places: list[Place]) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._confirmed.add(file)
+                self._decide(places, "accepted")
+
+        path = visible_line(self.decisions.proposal.files[file].path)
+        words = [(path, "accent"), (why, "warn"), ("A change here can run code or change what is checked.", "muted")]
+        self.app.push_screen(Confirm("Accept a change to a protected file?", words, "Accept", "No"), answered)
+
+    def _changed(self, place: Place) -> None:
+        """Redraw after a decision, and go to what is next."""
+        following = self.decisions.undecided_after(place)
+        if self.diff.undecided_only:
+            self.diff.lay_out()
+        self.diff.redraw()
+        if following is not None:
+            self.diff.go(following)
+        self._refresh()
+
+    def action_take_back(self) -> None:
+        if self.decisions.take_back():
+            self.diff.lay_out()
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self.query_one(Title).refresh()
+        self.query_one(FileList).show(self.diff.cursor[0])
+
+    # ── looking ──
+
+    def on_diff_view_moved(self, message: DiffView.Moved) -> None:
+        self.query_one(FileList).show(message.place[0])
+
+    def on_file_list_chosen(self, message: FileList.Chosen) -> None:
+        self.diff.go((message.number, 0))
+
+    def action_step(self, by: int) -> None:
+        self.diff.step(by)
+
+    def action_step_file(self, by: int) -> None:
+        self.diff.step_file(by)
+
+    def action_edge(self, last: bool) -> None:
+        places = self.decisions.places()
+        if places:
+            self.diff.go(places[-1 if last else 0])
+
+    def action_scroll(self, rows: int) -> None:
+        page = max(1, self.diff.size.height - 2)
+        self.diff.scroll_rows(rows if abs(rows) == 1 else page if rows > 0 else -page)
+
+    def action_filter(self) -> None:
+        self.diff.undecided_only = not self.diff.undecided_only
+        self.diff.lay_out()
+
+    def action_whole(self) -> None:
+        self.diff.whole = not self.diff.whole
+        self.diff.lay_out()
+
+    def action_aside(self) -> None:
+        self.toggle_class("-aside")
+
+    def action_help(self) -> None:
+        from coder.tui.help import HelpScreen
+
+        self.app.push_screen(HelpScreen())
+
+    # ── the line at the foot: a comment or a search ──
+
+    def action_comment(self, whole_file: bool) -> None:
+        if not self.read_only:
+            file, hunk = self.diff.cursor
+            self._commented = (file, -1 if whole_file else hunk)
+            what = "this file" if whole_file else "this hunk"
+            self._open_line(f"What should be different in {what}?", self.decisions.comment(self._commented))
+
+    def action_search(self) -> None:
+        self._commented = None
+        self._open_line("Search paths and lines", self._found)
+
+    def _open_line(self, placeholder: str, value: str) -> None:
+        line = self.query_one("#line", Input)
+        line.placeholder, line.value, line.display = placeholder, value, True
+        line.focus()
+        self.query_one(Hints).show(COMMENT_KEYS)
+
+    def _close_line(self) -> None:
+        self.query_one("#line").display = False
+        self.query_one(Hints).show(READ_KEYS if self.read_only else KEYS)
+        self.diff.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close_line()
+        if self._commented is not None:
+            self.decisions.remark(self._commented, event.value.strip())
+            self.diff.lay_out()
+            self._refresh()
+        elif event.value:
+            self._found = event.value
+            if not self.diff.find(event.value):
+                self.notify("Nothing found.", markup=False)
+
+    # ── ending ──
+
+    def action_apply(self) -> None:
+        """Apply what is accepted; what is undecided is named first, and not applied."""
+        if self.read_only:
+            return
+        tally = self.decisions.tally()
+        if tally.undecided and not tally.accepted:
+            self.notify("Nothing is accepted yet: a takes this hunk, Ctrl+A everything.", markup=False)
+        elif tally.undecided:
+            title = f"Apply {count(tally.accepted, 'hunk')}?"
+            words = [(f"{count(tally.undecided, 'hunk')} undecided: not applied, and the model is told so.", "text")]
+            self.app.push_screen(Confirm(title, words, "Apply", "Back"), self._finish_if)
+        else:
+            self._finish_if(True)
+
+    def action_leave(self) -> None:
+        if self.query_one("#line").display:
+            self._close_line()
+        elif self.read_only:
+            self.dismiss(None)
+        else:
+            words = [("Nothing is written. The draft and its patch stay in the session's record.", "muted")]
+            self.app.push_screen(Confirm("Leave without applying anything?", words, "Leave", "Back"), self._leave_if)
+
+    def _finish_if(self, yes: bool | None) -> None:
+        if yes:
+            self.dismiss(self.decisions.answer())
+
+    def _leave_if(self, yes: bool | None) -> None:
+        if yes:
+            places = [place for place in self.decisions.places() if self.decisions.mark(place) == "accepted"]
+            self.decisions.decide(places, "rejected")
+            self.dismiss(self.decisions.answer())

@@ -1,0 +1,55 @@
+"""Widgets of one row, and a scrolled list of rows that a function makes for a width."""
+
+from collections.abc import Callable
+
+from textual import events
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from coder.tui.lines import Line, LineView, strip_of
+from coder.tui.theme import palette
+
+
+class Row(Widget):
+    """One row of spans, made anew for each paint."""
+
+    def line(self, width: int) -> Line:
+        raise NotImplementedError
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y or not width:
+            return Strip.blank(width, self.rich_style)
+        strip = strip_of(self.line(width), palette(self.app.theme)).apply_style(self.rich_style)
+        return strip.crop_extend(0, width, self.rich_style)
+
+
+class RowsView(LineView, can_focus=False):
+    """Rows that `make` gives for a width; made again on resize and when told to."""
+
+    def __init__(self, make: Callable[[int], list[Line]], *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._make = make
+        self.rows: list[Line] = []
+
+    def remake(self) -> None:
+        width = self.scrollable_content_region.width
+        self.rows = self._make(width) if width > 0 else []
+        self.virtual_size = Size(width, len(self.rows))
+        self.refresh()
+
+    def on_mount(self) -> None:
+        self.remake()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.remake()
+
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def row(self, y: int) -> Strip:
+        return strip_of(self.rows[y], self.inks)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._make(width)) if width > 0 else 0

@@ -1,0 +1,147 @@
+"""The side panel: one page at a time beside the conversation, or over it where the screen is narrow."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+
+from coder.tui.facts import Facts
+from coder.tui.lines import Line
+from coder.tui.panels import pages
+from coder.tui.row import Row, RowsView
+
+PAGES = ("context", "tests", "agents", "cost")
+
+
+class Tabs(Row):
+    """The names of the pages, the open one marked."""
+
+    def __init__(self) -> None:
+        super().__init__(id="tabs")
+        self.open = PAGES[0]
+
+    def line(self, width: int) -> Line:
+        return tuple(
+            span for page in PAGES for span in ((page, "bold accent" if page == self.open else "faint"), ("  ", ""))
+        )
+
+    def on_click(self, event: events.Click) -> None:
+        start = 0
+        for page in PAGES:
+            if start <= event.x < start + len(page) + 2:
+                self.post_message(Side.Turned(page))
+            start += len(page) + 2
+
+
+class Page(RowsView, can_focus=True):
+    """The rows of the open page. On the context page a row can be marked, pinned and dropped."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "mark(-1)", "Up", show=False),
+        Binding("down,j", "mark(1)", "Down", show=False),
+        Binding("p", "choose('pin')", "Pin the file"),
+        Binding("d", "choose('drop')", "Drop the file"),
+        Binding("tab,right", "next_page", "Next page"),
+    ]
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(self._page_rows, id="page")
+        self._facts = facts
+        self.page = PAGES[0]
+        self._paths: list[str] = []
+        self._at = -1
+
+    def _page_rows(self, width: int) -> list[Line]:
+        self._paths = []
+        match self.page:
+            case "context":
+                rows, self._paths = pages.context_rows(self._facts, width)
+            case "tests":
+                rows = pages.tests_rows(self._facts, width)
+            case "agents":
+                rows = pages.agents_rows(self._facts, width)
+            case _:
+                rows = pages.cost_rows(self._facts, width)
+        if 0 <= self._at < len(self._paths) and self.has_focus:
+            rows[self._at] = tuple((text, f"{style} cursor".strip()) for text, style in rows[self._at])
+        return rows
+
+    def action_mark(self, step: int) -> None:
+        at = self._at + step
+        while 0 <= at < len(self._paths) and not self._paths[at]:
+            at += step
+        if not 0 <= at < len(self._paths):
+            self.scroll_relative(y=step, animate=False)
+            return
+        self._at = at
+        top, height = self.scroll_offset.y, self.scrollable_content_region.height
+        if not top <= at < top + height:
+            self.scroll_to(y=at - height // 2, animate=False)
+        self.remake()
+
+    def action_choose(self, what: Literal["pin", "drop"]) -> None:
+        if 0 <= self._at < len(self._paths) and self._paths[self._at]:
+            self.post_message(Side.Chosen(self._paths[self._at], what))
+
+    def action_next_page(self) -> None:
+        self.post_message(Side.Turned(PAGES[(PAGES.index(self.page) + 1) % len(PAGES)]))
+
+    def on_focus(self) -> None:
+        self.remake()
+
+    def on_blur(self) -> None:
+        self.remake()
+
+
+class Side(Vertical):
+    """Hidden until asked for. `turn` goes through the pages and closes after the last."""
+
+    @dataclass
+    class Turned(Message):
+        page: str
+
+    @dataclass
+    class Chosen(Message):
+        """The user wants a file in full in the window, or out of it."""
+
+        path: str
+        what: Literal["pin", "drop"]
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(id="side")
+        self._tabs, self._page = Tabs(), Page(facts)
+        self.display = False
+
+    def compose(self) -> ComposeResult:
+        yield self._tabs
+        yield self._page
+
+    def open(self, page: str) -> None:
+        self.display = True
+        self._tabs.open = self._page.page = page
+        self._page.scroll_home(animate=False)
+        self._tabs.refresh()
+        self._page.remake()
+
+    def close(self) -> None:
+        self.display = False
+
+    def turn(self) -> None:
+        if not self.display:
+            self.open(PAGES[0])
+        elif self._page.page == PAGES[-1]:
+            self.close()
+        else:
+            self.open(PAGES[PAGES.index(self._page.page) + 1])
+
+    def update(self) -> None:
+        """The facts changed."""
+        if self.display:
+            self._page.remake()
+
+    def on_side_turned(self, message: Turned) -> None:
+        self.open(message.page)

@@ -1,0 +1,194 @@
+"""The view of the conversation's blocks: only what is in sight is laid out, so turn 500 costs what the first did."""
+
+from bisect import bisect_right
+from collections import OrderedDict
+
+from textual import events
+from textual.geometry import Size
+from textual.strip import Strip
+
+from coder.tui.blocks.block import Block
+from coder.tui.lines import Line, LineView, strip_of
+
+KEPT_BLOCKS = 200  # blocks whose strips are kept; a strip weighs kilobytes
+MAX_SETTLING = 50  # a view settles in two or three passes; blocks that never agree with themselves must not hang it
+
+
+class Transcript(LineView, can_focus=False):
+    """Blocks one below the other. Follows its end until the user scrolls away from it.
+
+    Heights are exact for what has been seen at the present width, remembered or estimated for the rest.
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.blocks: list[Block] = []
+        self._heights: list[int] = []
+        self._exact: list[bool] = []
+        self._tops: list[int] = []
+        self._kept: OrderedDict[int, tuple[list[Line], list[Strip]]] = OrderedDict()
+        self._width = 0
+        self._following = True
+
+    # ── content ──
+
+    def add(self, block: Block) -> None:
+        self._tops.append(self._total())
+        self.blocks.append(block)
+        self._heights.append(0)
+        self._exact.append(False)
+        self._measure(len(self.blocks) - 1)
+        self._resized()
+
+    def load(self, blocks: list[Block]) -> None:
+        """Append many blocks at once (a resumed session); only those in sight are laid out."""
+        width = max(1, self._width)
+        for block in blocks:
+            self._tops.append(self._total())
+            self.blocks.append(block)
+            self._heights.append(block.gap + block.estimate(width))
+            self._exact.append(False)
+        self._resized()
+
+    def changed(self, block: Block) -> None:
+        """Lay out `block` again after it changed. Blocks change near the end, so the search starts there."""
+        index = len(self.blocks) - 1 - next(i for i, other in enumerate(reversed(self.blocks)) if other is block)
+        before = self._heights[index]
+        self._measure(index)
+        if self._heights[index] != before:
+            self._resized()
+        self.refresh_lines(self._tops[index], max(before, self._heights[index]))
+
+    def clear(self) -> None:
+        for column in (self.blocks, self._heights, self._exact, self._tops, self._kept):
+            column.clear()
+        self._resized()
+
+    def toggle_folds(self) -> None:
+        """Fold or unfold everything, by what the last foldable block is now."""
+        last = next((block for block in reversed(self.blocks) if block.foldable), None)
+        if last is None:
+            return
+        fold = not last.folded
+        for index, block in enumerate(self.blocks):
+            block.folded = fold if block.foldable else block.folded
+            self._exact[index] = self._exact[index] and not block.foldable
+        self._kept.clear()
+        self._settle()
+        self.refresh()
+
+    # ── geometry ──
+
+    def row_count(self) -> int:
+        return self._total()
+
+    def _total(self) -> int:
+        return self._tops[-1] + self._heights[-1] if self._heights else 0
+
+    def _measure(self, index: int) -> int:
+        """Make the height of a block exact; the difference to what it was held to be."""
+        block = self.blocks[index]
+        rows = block.rows(max(1, self._width))
+        old_rows, old_strips = self._kept.pop(index, ([], []))
+        shared = min(len(old_rows), len(rows))
+        colors = self.inks
+        strips = [
+            old_strips[i] if i < shared and old_rows[i] is rows[i] else strip_of(rows[i], colors)
+            for i in range(len(rows))
+        ]
+        self._kept[index] = (rows, strips)
+        while len(self._kept) > KEPT_BLOCKS:
+            self._kept.popitem(last=False)
+        difference = block.gap + len(rows) - self._heights[index]
+        self._heights[index] += difference
+        self._exact[index] = True
+        if difference:
+            top = self._tops[index]
+            for later in range(index, len(self._tops)):
+                self._tops[later] = top
+                top += self._heights[later]
+        return difference
+
+    def _resized(self) -> None:
+        """The total height changed: tell Textual, and stay at the end if we were there."""
+        self.virtual_size = Size(self._width, self._total())
+        if self._following:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Make exact what is in sight, keeping the rows at the top of the view (or the end, if followed) in place."""
+        for _ in range(MAX_SETTLING):
+            top, height = round(self.scroll_y), self.scrollable_content_region.height
+            index = max(0, bisect_right(self._tops, top) - 1)
+            while index < len(self.blocks) and self._tops[index] < top + height and self._exact[index]:
+                index += 1
+            if index >= len(self.blocks) or self._tops[index] >= top + height:
+                return
+            above = self._tops[index] < top
+            difference = self._measure(index)
+            if difference:
+                self.virtual_size = Size(self._width, self._total())
+                if self._following:
+                    self.scroll_end(animate=False, immediate=True, x_axis=False)
+                elif above:
+                    self.scroll_to(y=top + difference, animate=False, immediate=True)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self.is_attached:
+            self._settle()
+
+    def on_resize(self, event: events.Resize) -> None:
+        width = self.scrollable_content_region.width
+        if width != self._width:
+            self._width = width
+            self._exact = [False] * len(self.blocks)
+            self._kept.clear()
+        self._resized()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._kept.clear()
+
+    # ── drawing ──
+
+    def row(self, y: int) -> Strip:
+        index = bisect_right(self._tops, y) - 1
+        if index not in self._kept:
+            self._measure(index)
+        strips = self._kept[index][1]
+        offset = y - self._tops[index] - self.blocks[index].gap
+        return strips[offset] if 0 <= offset < len(strips) else Strip([])
+
+    # ── hands ──
+
+    def _follow(self) -> None:
+        self._following = self.scroll_target_y >= self.max_scroll_y
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._following = False
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.call_after_refresh(self._follow)
+
+    def page(self, pages: float) -> None:
+        """Scroll by a part of the height of the view."""
+        step = round(pages * self.scrollable_content_region.height)
+        self.scroll_to(y=self.scroll_y + step, animate=False, immediate=True)
+        self._follow()
+
+    def to_end(self) -> None:
+        self._following = True
+        self.scroll_end(animate=False, immediate=True, x_axis=False)
+
+    def on_click(self, event: events.Click) -> None:
+        y = event.y + self.scroll_offset.y
+        index = bisect_right(self._tops, y) - 1
+        if event.chain != 1 or not 0 <= index < len(self.blocks) or y >= self._total():
+            return
+        block = self.blocks[index]
+        if block.foldable and self.text_selection is None:
+            block.folded = not block.folded
+            self._following = self._following and block is self.blocks[-1]
+            self.changed(block)

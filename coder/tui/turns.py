@@ -1,0 +1,67 @@
+"""The session's turns as the screen runs them: one at a time, the next ones waiting, each can be interrupted."""
+
+import asyncio
+from collections.abc import Callable
+
+from coder.events import Ask, Emit
+from coder.tui.door import OpenSession, SessionLike
+
+CLOSING_S = 2.0  # how long a cancelled turn may take to put things in order before the screen leaves without it
+
+
+class Turns:
+    """`ended` is called after the opening and after each turn, with what ended it early or None."""
+
+    def __init__(self, open_session: OpenSession, first: str, ended: Callable[[BaseException | None], None]) -> None:
+        self.session: SessionLike | None = None
+        self.waiting = [first] if first else []
+        self._open_session = open_session
+        self._ended = ended
+        self._task: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
+
+    def open(self, emit: Emit, ask: Ask) -> None:
+        self._opening = asyncio.create_task(self._open(emit, ask))
+
+    async def _open(self, emit: Emit, ask: Ask) -> None:
+        try:
+            self.session = await self._open_session(emit, ask)
+        except Exception as error:
+            self._ended(error)
+        else:
+            self._ended(None)
+
+    def start(self) -> bool:
+        """Start the oldest waiting task, if the session is open and nothing runs."""
+        if self._task is not None or self.session is None or not self.waiting:
+            return False
+        self._task = asyncio.create_task(self._run(self.session, self.waiting.pop(0)))
+        return True
+
+    async def _run(self, session: SessionLike, task: str) -> None:
+        fault: BaseException | None = None
+        try:
+            await session.run(task)
+        except (Exception, asyncio.CancelledError) as error:
+            fault = error
+        self._task = None
+        self._ended(fault)
+
+    def interrupt(self) -> str:
+        """Cancel the running turn. What was waiting, one task a line, so that it can be written anew."""
+        if self._task is not None:
+            self._task.cancel()
+        waiting, self.waiting = self.waiting, []
+        return "\n".join(waiting)
+
+    async def close(self) -> None:
+        for task in (self._task, self._opening):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=CLOSING_S)
+        if self.session is not None:
+            await self.session.close()
