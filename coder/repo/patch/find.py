@@ -17,10 +17,11 @@ _INDENTED_MARK = re.compile(
 def find_edits(text: str, known: Known, whole_files: bool = True) -> tuple[Edit, ...]:
     """All edits of the reply, in its order; empty if there are none. Raises BadEdit for one that cannot be read.
 
-    A reply without an edit at column 0 is read again without its indentation, then without a second escaping.
-    `whole_files=False` leaves out fenced files, which a reply may also show for illustration.
+    A reply that came escaped a second time is unescaped; one without an edit at column 0 is read again without its
+    indentation. `whole_files=False` leaves out fenced files, which a reply may also show for illustration.
     """
-    for variant in (text, dedented(text, _INDENTED_MARK), unescaped(text)):
+    text = unescaped(text) or text
+    for variant in (text, dedented(text, _INDENTED_MARK)):
         if variant and (edits := _scan(Reply.of(variant), known, whole_files)):
             return edits
     return ()
@@ -67,9 +68,9 @@ def _read_edit(reply: Reply, i: int, known: Known, state: _Scan) -> int:
         state.last_path = edit.path
         state.edits.append(edit)
         return after
-    if v4a.starts_envelope(line) or v4a.starts_file(line):
+    if v4a.starts_envelope(reply, i) or v4a.starts_file(line):
         stop, closed = _extent(reply, i, state.fence)
-        edits, after = v4a.read_patch(reply, i, len(reply.lines) if v4a.starts_envelope(line) else stop, closed)
+        edits, after = v4a.read_patch(reply, i, len(reply.lines) if v4a.starts_envelope(reply, i) else stop, closed)
     elif unified.starts_diff(reply, i):
         stop, closed = _extent(reply, i, state.fence)
         edits, after = unified.read_diff(reply, i, stop, closed)
@@ -109,7 +110,7 @@ def _starts_any(reply: Reply, i: int) -> bool:
     line = reply.lines[i]
     return (
         search_replace.starts_block(line)
-        or v4a.starts_envelope(line)
+        or v4a.starts_envelope(reply, i)
         or v4a.starts_file(line)
         or unified.starts_diff(reply, i)
     )

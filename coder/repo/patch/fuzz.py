@@ -1,44 +1,84 @@
-"""The last rung: context lines may be mistyped, missing or invented, up to about a quarter; removed lines may not.
+"""The last rung: one context line of a hunk may be mistyped, missing or invented; a removed line never.
 
-That line separates a typo from a stale edit. White space and look-alikes are ignored throughout.
+That line separates a typo from a stale edit. A second wrong line speaks of another version of the file, and so does a
+single one among fewer than three lines. White space and look-alikes are ignored throughout.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from coder.repo.patch.edits import Hunk, Line
 from coder.repo.patch.match import BARE, Target
-
-Rows = tuple[int | None, ...]  # the file line of each old line; None for one that the file lacks
+from coder.repo.patch.regions import Rows
 
 _SIMILAR = 0.6  # SequenceMatcher ratio from which two lines are one line with a typo
 _SEEDS = 64  # places tried; a hunk whose rarest line is more frequent than that cannot be placed by fuzz
+_TELLING = 2  # characters that a line must exceed to say anything about its place
 
 
-def placements(hunk: Hunk, target: Target) -> list[Rows]:
-    """The best alignments of the hunk's old lines, as many as are equally good."""
+def alignments(hunk: Hunk, target: Target) -> Iterator[Rows]:
+    """Every alignment of the hunk's old lines with one mistake; the mildest mistakes of a place come first."""
     old = hunk.old
-    budget = _budget(old)
-    if budget == 0 or len(old) < 2:
-        return []
-    aligner = _Aligner(old, target, budget, _gap_free(hunk))
-    found: dict[Rows, float] = {}
-    for row, line in _seeds(old, target, budget):
-        if (alignment := aligner.align(row, line)) is not None:
-            found[alignment.rows] = alignment.cost
-    if not found:
-        return []
-    best = min(found.values())
-    return [rows for rows, cost in found.items() if cost == best]
+    if len(old) < 3 or sum(len(BARE.key(line.text)) > _TELLING for line in old) < 2:
+        return
+    aligner = _Aligner(hunk, target)
+    for row, line in _seeds(old, target):
+        yield from aligner.around(row, line)
 
 
-def _budget(old: tuple[Line, ...]) -> int:
-    """How many context lines may be wrong: a quarter, but at least one where two other lines vouch for the place."""
-    context = sum(line.kind == " " for line in old)
-    meaningful = sum(len(BARE.key(line.text)) > 2 for line in old)
-    if context == 0 or meaningful < 2:
-        return 0
-    return max(context // 4, 1 if len(old) >= 3 else 0)
+def _seeds(old: tuple[Line, ...], target: Target) -> list[tuple[int, int]]:
+    """Pairs of an old line and a file line that are equal. A removed line is always right; of context, the two lines
+    that occur least are taken, since one of them must be."""
+    index = target.index(BARE)
+    places = [index.get(BARE.key(line.text), []) for line in old]
+    removed = [row for row, line in enumerate(old) if line.kind == "-"]
+    if any(not places[row] for row in removed):
+        return []
+    present = sorted(removed or (row for row in range(len(old)) if places[row]), key=lambda row: len(places[row]))
+    rows = present[:1] if removed else present[:2]
+    return [(row, line) for row in rows if len(places[row]) <= _SEEDS for line in places[row]]
+
+
+class _Aligner:
+    """Aligns old lines with file lines outwards from one pair that is known to be equal."""
+
+    def __init__(self, hunk: Hunk, target: Target) -> None:
+        self.old = hunk.old
+        self.keys = [BARE.key(line.text) for line in self.old]
+        self.file = target.keys(BARE)
+        self.gap_free = _gap_free(hunk)
+
+    def around(self, row: int, line: int) -> Iterator[Rows]:
+        above, below = self._run(row, line, -1), self._run(row, line, +1)
+        if above > row and below < len(self.old) - row:
+            for rest in self._past_mistake(row + below, line + below, +1):
+                yield (*range(line - row, line + below), *rest)
+        elif above <= row and below >= len(self.old) - row:
+            for rest in self._past_mistake(row - above, line - above, -1):
+                yield (*reversed(rest), *range(line - above + 1, line + len(self.old) - row))
+
+    def _run(self, row: int, line: int, step: int) -> int:
+        """How many lines are equal from the pair on in direction `step`, itself included."""
+        length = 0
+        while 0 <= row < len(self.old) and 0 <= line < len(self.file) and self.keys[row] == self.file[line]:
+            length, row, line = length + 1, row + step, line + step
+        return length
+
+    def _past_mistake(self, row: int, line: int, step: int) -> Iterator[list[int | None]]:
+        """The rest of the rows from the first difference on, in walking order, for each mistake that explains it."""
+        in_file = 0 <= line < len(self.file)
+        context = self.old[row].kind == " "
+        if context and in_file and _similar(self.keys[row], self.file[line]):
+            yield from self._rest([line], row + step, line + step, step)
+        if in_file and (row if step > 0 else row + 1) not in self.gap_free:
+            yield from self._rest([], row, line + step, step)
+        if context:
+            yield from self._rest([None], row + step, line, step)
+
+    def _rest(self, begun: list[int | None], row: int, line: int, step: int) -> Iterator[list[int | None]]:
+        left = len(self.old) - row if step > 0 else row + 1
+        if left == 0 or self._run(row, line, step) >= left:
+            yield [*begun, *range(line, line + step * left, step)]
 
 
 def _gap_free(hunk: Hunk) -> set[int]:
@@ -46,91 +86,14 @@ def _gap_free(hunk: Hunk) -> set[int]:
     a line between would leave open on which side of it to insert."""
     free: set[int] = set()
     row = 0
-    for before, line in zip((None, *hunk.lines), hunk.lines, strict=False):
-        if line.kind == "+":
-            continue
-        if row and before is not None and (before.kind == "+" or (before.kind == line.kind == "-")):
-            free.add(row)
-        row += 1
+    before = " "
+    for line in hunk.lines:
+        if line.kind != "+":
+            if row and (before == "+" or before == line.kind == "-"):
+                free.add(row)
+            row += 1
+        before = line.kind
     return free
-
-
-def _seeds(old: tuple[Line, ...], target: Target, budget: int) -> list[tuple[int, int]]:
-    """Pairs of an old line and a file line that are equal, from the lines that occur least. More of them are taken
-    than can be wrong, so that a right one is among them; a removed line is always right."""
-    index = target.index(BARE)
-    places = {row: index.get(BARE.key(line.text), []) for row, line in enumerate(old)}
-    removed = [row for row, line in enumerate(old) if line.kind == "-"]
-    if any(not places[row] for row in removed):
-        return []
-    if removed:
-        rows = [min(removed, key=lambda row: len(places[row]))]
-    else:
-        present = sorted((row for row in places if places[row]), key=lambda row: len(places[row]))
-        rows = present[: budget + 1]
-    return [(row, line) for row in rows if len(places[row]) <= _SEEDS for line in places[row]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Alignment:
-    rows: Rows
-    cost: float
-
-
-class _Aligner:
-    """Aligns old lines with file lines outwards from one pair that is known to be equal."""
-
-    def __init__(self, old: tuple[Line, ...], target: Target, budget: int, gap_free: set[int]) -> None:
-        self.old = old
-        self.keys = [BARE.key(line.text) for line in old]
-        self.file = target.keys(BARE)
-        self.budget = budget
-        self.gap_free = gap_free
-
-    def align(self, row: int, line: int) -> _Alignment | None:
-        below = self._walk(row + 1, line + 1, +1, self.budget)
-        if below is None:
-            return None
-        above = self._walk(row - 1, line - 1, -1, self.budget - below.cost)
-        if above is None:
-            return None
-        return _Alignment((*above.rows, line, *below.rows), above.cost + below.cost)
-
-    def _walk(self, row: int, line: int, step: int, budget: float) -> _Alignment | None:
-        """The cheapest alignment of the old lines from `row` on in direction `step`, within `budget`; None if there
-        is none. Branches only where lines differ, so that the budget bounds the search."""
-        taken: list[int | None] = []
-        while 0 <= row < len(self.old) and 0 <= line < len(self.file) and self.keys[row] == self.file[line]:
-            taken.append(line)
-            row, line = row + step, line + step
-        if not 0 <= row < len(self.old):
-            return self._joined(taken, (), 0, step)
-        if budget < 1:
-            return None
-        best: _Alignment | None = None
-        for skip_row, skip_line, cost in self._mistakes(row, line, step):
-            rest = self._walk(row + step * skip_row, line + step * skip_line, step, budget - cost)
-            if rest is not None and (best is None or rest.cost + cost < best.cost):
-                here: list[int | None] = [line if skip_line else None] if skip_row else []
-                best = self._joined(taken + here, rest.rows, rest.cost + cost, step)
-        return best
-
-    def _joined(self, taken: list[int | None], rest: Rows, cost: float, step: int) -> _Alignment:
-        rows = (*taken, *rest) if step > 0 else (*rest, *reversed(taken))
-        return _Alignment(rows, cost)
-
-    def _mistakes(self, row: int, line: int, step: int) -> list[tuple[int, int, float]]:
-        """What may be wrong here, as (old lines used, file lines used, cost): mistyped, invented, missing."""
-        in_file = 0 <= line < len(self.file)
-        kinds: list[tuple[int, int, float]] = []
-        if self.old[row].kind == " ":
-            if in_file and _similar(self.keys[row], self.file[line]):
-                kinds.append((1, 1, 1.0))
-            kinds.append((1, 0, 1.0))
-        gap_row = row if step > 0 else row + 1
-        if in_file and gap_row not in self.gap_free:
-            kinds.append((0, 1, 1.0))
-        return kinds
 
 
 def _similar(one: str, other: str) -> bool:

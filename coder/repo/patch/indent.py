@@ -1,7 +1,7 @@
 """Carries the indentation of added lines over from the edit's world to the file's, by the pairs that matched.
 
 Learned in order of simplicity: unchanged, a common shift (the model dedented or over-indented the block), tabs for
-spaces or the reverse, another unit per level. What none of them explains follows the nearest matched line.
+spaces or the reverse, another unit per level. What was seen goes before what is computed.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +18,14 @@ def learn(pairs: Sequence[Pair]) -> Callable[[str], str]:
     distinct = list(dict.fromkeys(pairs))
     if all(edit == file for edit, file in distinct):
         return lambda text: text
-    for rule in (_shift, _tab_width, _scale):
-        if (convert := rule(distinct)) is not None:
-            return _on_indent(convert)
-    return _on_indent(_nearest_rule(distinct))
+    known = dict(reversed(distinct))
+    convert = next((rule for make in (_shift, _tab_width, _scale) if (rule := make(distinct))), _longest(known))
 
-
-def _on_indent(convert: Callable[[str], str]) -> Callable[[str], str]:
     def apply(text: str) -> str:
         indent = indent_of(text)
-        return convert(indent) + text[len(indent) :] if text.strip() else text
+        if not text.strip():
+            return text
+        return (known[indent] if indent in known else convert(indent)) + text[len(indent) :]
 
     return apply
 
@@ -77,13 +75,10 @@ def _scale(pairs: list[Pair]) -> Callable[[str], str] | None:
     return lambda indent: mark * (len(indent) * up // down)
 
 
-def _nearest_rule(pairs: list[Pair]) -> Callable[[str], str]:
-    """Exact pairs as they are; else the longest known indentation that begins this one, and the rest as written."""
-    known = dict(reversed(pairs))
+def _longest(known: dict[str, str]) -> Callable[[str], str]:
+    """As the longest known indentation that begins this one, and the rest as written."""
 
     def convert(indent: str) -> str:
-        if indent in known:
-            return known[indent]
         shorter = [edit for edit in known if indent.startswith(edit)]
         if not shorter:
             return indent

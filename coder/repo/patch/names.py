@@ -13,8 +13,10 @@ _CLOSERS = re.compile(r"\s*(?:-->|\*/)$")
 _WRAPPERS = "*`'\" "
 _PLAIN_NAME = re.compile(r"[^\s<>|\"'`?*;=:!]+(?<![.,])$")
 _BARE_NAMES = frozenset(
-    ("makefile", "dockerfile", "license", "readme", "procfile", "gemfile", "rakefile", "vagrantfile", "jenkinsfile")
-    + ("licence", "changelog", "authors", "notice", "codeowners")
+    (
+        *("makefile", "dockerfile", "license", "licence", "readme", "changelog", "authors", "notice", "codeowners"),
+        *("procfile", "gemfile", "rakefile", "vagrantfile", "jenkinsfile"),
+    )
 )
 
 

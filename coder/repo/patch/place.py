@@ -10,6 +10,7 @@ from coder.repo.patch import elision, fuzz
 from coder.repo.patch.edits import Hunk, Line
 from coder.repo.patch.hints import anchor_places, choose
 from coder.repo.patch.match import ALIKE, BARE, RUNGS, Rung, Target
+from coder.repo.patch.regions import Rows, Unplaced, regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,22 +18,16 @@ class Placed:
     """A hunk and the file line (0-based) of each of its old lines; None for context that the file lacks."""
 
     hunk: Hunk
-    rows: tuple[int | None, ...]
+    rows: Rows
     how: str = ""
     reindent: bool = False
 
 
-class Unplaced(Exception):
-    """The hunk has no one place. `lines` are the 1-based lines where it would equally fit."""
+def place(hunk: Hunk, target: Target, shift: int = 0, *, loosely: bool = True) -> list[Placed]:
+    """Where the hunk belongs; several parts if it leaves lines out. Raises Unplaced.
 
-    def __init__(self, kind: str, message: str, lines: tuple[int, ...] = ()) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.lines = lines
-
-
-def place(hunk: Hunk, target: Target, shift: int = 0) -> list[Placed]:
-    """Where the hunk belongs; several parts if it leaves lines out. Raises Unplaced."""
+    `loosely=False` stops before the readings that take something of the hunk for a mistake.
+    """
     _check_anchors(hunk, target)
     if not hunk.old:
         return [_place_insertion(hunk, target, shift)]
@@ -43,6 +38,8 @@ def place(hunk: Hunk, target: Target, shift: int = 0) -> list[Placed]:
         return placed_parts
     if _is_applied(hunk, target):
         raise Unplaced("stale", "the change is already there")
+    if not loosely:
+        raise Unplaced("not_found", "the old lines are not in the file")
     for reading in _loose_readings(hunk):
         if (placed := _on_rungs(reading, target, shift)) is not None:
             return [placed]
@@ -171,8 +168,6 @@ def _blank_ends(lines: tuple[Line, ...]) -> int:
 def _on_rungs(hunk: Hunk, target: Target, shift: int) -> Placed | None:
     """The place on the first rung with a match. Raises Unplaced if it is ambiguous there."""
     old = hunk.old
-    if not old or not hunk.changes:
-        old = hunk.old
     if not old:
         return None
     for rung in RUNGS:
@@ -233,13 +228,20 @@ def _is_applied(hunk: Hunk, target: Target) -> bool:
 
 
 def _fuzzy(hunk: Hunk, target: Target, shift: int) -> Placed | None:
-    found = fuzz.placements(hunk, target)
-    if not found:
+    """The place where the hunk has a single mistake; alignments that change the same lines are one place."""
+    places: dict[tuple[tuple[int, int], ...], Rows] = {}
+    refusal: Unplaced | None = None
+    for rows in fuzz.alignments(hunk, target):
+        try:
+            places.setdefault(regions(hunk, rows), rows)
+        except Unplaced as why:
+            refusal = why
+    if not places:
+        if refusal is not None:
+            raise refusal
         return None
-    by_start = {next(row for row in rows if row is not None): rows for rows in found}
-    rows = found[0]
-    if len(found) > 1:
-        if len(by_start) != len(found):
-            raise Unplaced("ambiguous", "the old lines fit in several ways, none of them exactly")
-        rows = by_start[_chosen(sorted(by_start), hunk, target, shift)]
-    return Placed(hunk, rows, "though some context lines differ", reindent=True)
+    starts = {next(row for row in rows if row is not None): rows for rows in places.values()}
+    if len(starts) != len(places):
+        raise Unplaced("ambiguous", "the old lines fit in several ways, none of them exactly")
+    rows = starts[_chosen(sorted(starts), hunk, target, shift)]
+    return Placed(hunk, rows, "though a context line differs", reindent=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from coder.repo.patch.text import BOM
 
+_JSON_LIMIT = 10_000_000  # characters
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^`]*)$")
 
 
@@ -73,16 +74,18 @@ def unescaped(text: str) -> str:
     Some servers hand over the arguments of a call as JSON in JSON, others leave `\\n` in place of line ends.
     """
     text = text.strip()
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
+    value: object = None
+    if text.startswith(('{"', '"')) and len(text) < _JSON_LIMIT:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            pass
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
         texts = [item for item in value.values() if isinstance(item, str) and "\n" in item]
         return texts[0] if len(texts) == 1 else ""
-    if value is None and "\\n" in text and "\n" not in text:
+    if "\\n" in text and "\n" not in text:
         return _unescape_loosely(text)
     return ""
 

@@ -19,7 +19,8 @@ from coder.repo.patch.elision import is_elision
 from coder.repo.patch.feedback import feedback, nearest_lines
 from coder.repo.patch.find import find_edits
 from coder.repo.patch.match import Target
-from coder.repo.patch.place import Placed, Unplaced, place
+from coder.repo.patch.place import Placed, place
+from coder.repo.patch.regions import Unplaced
 from coder.repo.patch.splice import Change, changes_of, merged, spliced, with_bom_of, with_last_end
 from coder.repo.patch.targets import Targets
 from coder.repo.patch.text import FileText, refuse_content
@@ -273,33 +274,46 @@ def _check_deletion(plan: _Plan, edit: Edit, content: FileText) -> None:
 
 
 def _updated(path: str, content: FileText, hunks: Sequence[Hunk], literal_ends: bool, warnings: list[str]) -> FileText:
-    """The file with all hunks applied: each found in the file as it is, or, if that fails, after the ones before."""
-    at_once: _Problems
-    try:
-        return _applied_at_once(path, content, hunks, literal_ends, warnings)
-    except _Problems as problems:
-        at_once = problems
-    if len(hunks) > 1:
-        try:
-            for number, hunk in enumerate(hunks):
-                content = _applied_at_once(path, content, [hunk], literal_ends, warnings, number)
-            return content
-        except _Problems:
-            pass
-    raise at_once
+    """The file with all hunks applied: each found in the file as it is, or, if one is not there, after the ones
+    before it. Only when both fail to the letter may a hunk have a mistake."""
+    problems: _Problems
+    for loosely in (False, True):
+        for in_turn in (False, True):
+            heard: list[str] = []
+            steps = [[hunk] for hunk in hunks] if in_turn else [hunks]
+            after, number = content, 1
+            try:
+                for step in steps:
+                    after = _applied(path, after, step, literal_ends, heard, number, loosely)
+                    number += len(step)
+            except _Problems as found:
+                if not in_turn:
+                    problems = found
+                if any(problem.kind == "ambiguous" for problem in problems.problems):
+                    raise problems from None
+                continue
+            warnings += heard
+            return after
+    raise problems
 
 
-def _applied_at_once(
-    path: str, content: FileText, hunks: Sequence[Hunk], literal_ends: bool, warnings: list[str], first: int = 0
+def _applied(
+    path: str,
+    content: FileText,
+    hunks: Sequence[Hunk],
+    literal_ends: bool,
+    warnings: list[str],
+    first: int,
+    loosely: bool,
 ) -> FileText:
     target = Target(content)
     problems: list[Problem] = []
     changes: list[Change] = []
     all_placed: list[Placed] = []
     shift = _Shift()
-    for number, hunk in enumerate(hunks, first + 1):
+    for number, hunk in enumerate(hunks, first):
         try:
-            placed = place(hunk, target, shift.near(hunk.start))
+            placed = place(hunk, target, shift.near(hunk.start), loosely=loosely)
             for part in placed:
                 changes += changes_of(part, content)
         except Unplaced as why:
@@ -343,7 +357,7 @@ def _newline_after(placed: Placed, content: FileText, newline: bool) -> bool:
 
 def _problem(path: str, number: int, why: Unplaced, hunk: Hunk, target: Target) -> Problem:
     nearest = nearest_lines(hunk, target) if not why.lines else ()
-    return Problem(path, number, why.kind, str(why), why.lines, nearest)  # type: ignore[arg-type]
+    return Problem(path, number, why.kind, str(why), why.lines, nearest)
 
 
 class _Shift:

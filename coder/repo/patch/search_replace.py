@@ -60,13 +60,23 @@ def _edit(path: str, search: list[tuple[str, bool]], replace: list[tuple[str, bo
 
 
 def diff_lines(old: list[tuple[str, bool]], new: list[tuple[str, bool]]) -> list[Line]:
-    """Both sides as the lines of a hunk."""
-    matcher = SequenceMatcher(None, [text for text, _ in old], [text for text, _ in new], autojunk=False)
-    lines: list[Line] = []
+    """Both sides as the lines of a hunk. What they share at the start is matched before what they share at the end,
+    so that an insertion between equal lines stands as far down as possible, as git puts it."""
+    head = _shared(old, new)
+    tail = _shared(old[head:][::-1], new[head:][::-1])
+    middle_old, middle_new = old[head : len(old) - tail], new[head : len(new) - tail]
+    lines = [Line(" ", *side) for side in old[:head]]
+    matcher = SequenceMatcher(None, [text for text, _ in middle_old], [text for text, _ in middle_new], autojunk=False)
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":
-            lines += [Line(" ", *side) for side in old[old_from:old_to]]
+            lines += [Line(" ", *side) for side in middle_old[old_from:old_to]]
         else:
-            lines += [Line("-", *side) for side in old[old_from:old_to]]
-            lines += [Line("+", *side) for side in new[new_from:new_to]]
-    return lines
+            lines += [Line("-", *side) for side in middle_old[old_from:old_to]]
+            lines += [Line("+", *side) for side in middle_new[new_from:new_to]]
+    return lines + [Line(" ", *side) for side in old[len(old) - tail :]]
+
+
+def _shared(one: list[tuple[str, bool]], other: list[tuple[str, bool]]) -> int:
+    """How many lines both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (left, right) in enumerate(pairs) if left[0] != right[0]), min(len(one), len(other)))

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from coder.repo.patch.edits import BadEdit, Line
-from coder.repo.patch.indent import indent_of, learn
-from coder.repo.patch.place import Placed, Unplaced
+from coder.repo.patch.indent import Pair, indent_of, learn
+from coder.repo.patch.place import Placed
+from coder.repo.patch.regions import regions
 from coder.repo.patch.text import BOM, FileText
 
 
@@ -21,60 +22,32 @@ class Change:
 def changes_of(placed: Placed, file: FileText) -> list[Change]:
     """The changed runs of a hunk. Raises Unplaced where it stays open on which side of a line to insert."""
     reindent = _reindenter(placed, file)
-    changes: list[Change] = []
-    row = 0
-    lines = placed.hunk.lines
-    i = 0
-    while i < len(lines):
-        if lines[i].kind == " ":
-            row, i = row + 1, i + 1
-            continue
-        first = row
-        added: list[Line] = []
-        while i < len(lines) and lines[i].kind != " ":
-            if lines[i].kind == "-":
-                row += 1
-            else:
-                added.append(replace(lines[i], text=reindent(lines[i].text)))
-            i += 1
-        start, stop = _region(placed.rows, first, row)
-        changes.append(Change(start, stop, tuple(added)))
-    return changes
-
-
-def _region(rows: tuple[int | None, ...], first: int, after: int) -> tuple[int, int]:
-    removed = [row for row in rows[first:after] if row is not None]
-    if removed:
-        return removed[0], removed[-1] + 1
-    above = rows[first - 1] if first > 0 else None
-    below = rows[after] if after < len(rows) else None
-    if above is not None and below is not None and below != above + 1:
-        raise Unplaced("not_found", "a line that the edit does not mention stands where it inserts")
-    if above is not None:
-        return above + 1, above + 1
-    if below is not None:
-        return below, below
-    if not rows:
-        return 0, 0  # an empty file
-    raise Unplaced("not_found", "no line next to the insertion is in the file")
+    runs: list[list[Line]] = []
+    before = " "
+    for line in placed.hunk.lines:
+        if line.kind != " " and before == " ":
+            runs.append([])
+        if line.kind == "+":
+            runs[-1].append(replace(line, text=reindent(line.text)))
+        before = line.kind
+    places = regions(placed.hunk, placed.rows)
+    return [Change(start, stop, tuple(added)) for (start, stop), added in zip(places, runs, strict=True)]
 
 
 def _reindenter(placed: Placed, file: FileText) -> Callable[[str], str]:
-    """What the matched lines teach about indentation. Removed lines teach best: context may have lost the blank
-    that its format puts before it, added and removed lines keep their sign."""
+    """What the matched lines teach about indentation, for lines that did not match to the letter."""
     if not placed.reindent:
         return lambda text: text
-    pairs = {
-        kind: [
-            (indent_of(line.text), indent_of(file.lines[row]))
-            for line, row in zip(placed.hunk.old, placed.rows, strict=True)
-            if row is not None and line.kind == kind and line.text.strip() and file.lines[row].strip()
-        ]
-        for kind in (" ", "-")
-    }
-    if pairs["-"] and all(edit == there for edit, there in pairs["-"]):
+    context: list[Pair] = []
+    removed: list[Pair] = []
+    for line, row in zip(placed.hunk.old, placed.rows, strict=True):
+        if row is not None and line.text.strip() and file.lines[row].strip():
+            pairs = removed if line.kind == "-" else context
+            pairs.append((indent_of(line.text), indent_of(file.lines[row])))
+    # Context that lost the blank its format puts before it is off by one; lines with a sign are not.
+    if all(there in (edit, " " + edit) for edit, there in context) and all(edit == there for edit, there in removed):
         return lambda text: text
-    return learn(pairs["-"] + pairs[" "])
+    return learn(removed + context)
 
 
 def merged(changes: Sequence[Change]) -> list[Change]:

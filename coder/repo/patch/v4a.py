@@ -18,8 +18,13 @@ _MOVE = re.compile(r"\*\*\* ?(?:Move|Rename)(?: File)? to:\s*(.*?)\s*$", re.IGNO
 _END_OF_FILE = re.compile(r"\*\*\* ?End of File\s*$", re.IGNORECASE)
 
 
-def starts_envelope(line: str) -> bool:
-    return _BEGIN.match(line) is not None
+def starts_envelope(reply: Reply, i: int) -> bool:
+    """Whether `*** Begin Patch` stands at line i; padding is allowed if only that line has it."""
+    line = reply.lines[i]
+    if not _BEGIN.match(line):
+        return False
+    follower = reply.lines[i + 1] if i + 1 < len(reply.lines) else ""
+    return line.startswith("***") or not follower[:1].isspace()
 
 
 def starts_file(line: str) -> bool:
@@ -29,7 +34,7 @@ def starts_file(line: str) -> bool:
 
 def read_patch(reply: Reply, start: int, stop: int, closed: bool) -> tuple[list[Edit], int]:
     """The edits of the patch at `start`, and where it ends. `closed`: a fence says that the patch is complete."""
-    if starts_envelope(reply.lines[start]):
+    if starts_envelope(reply, start):
         end = _end(reply, start + 1, stop)
         if end < 0:
             raise BadEdit("truncated", "the patch has no `*** End Patch`: it was cut off")
@@ -47,7 +52,7 @@ def _end(reply: Reply, start: int, stop: int) -> int:
     """The line of `*** End Patch`; one that is padded could be context, so an exact one goes before it."""
     padded = -1
     for i in range(start, stop):
-        if starts_envelope(reply.lines[i]) and not reply.lines[i].startswith(" "):
+        if starts_envelope(reply, i) and reply.lines[i].startswith("***"):
             break
         if _END.match(reply.lines[i]):
             if reply.lines[i].startswith("***"):
