@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from os import fsdecode
 
-from coder.repo.patch import PatchRefused, Problem
-from coder.repo.patch.edits import ProblemKind
+from coder.repo.patch import PatchRefused, Problem, ProblemKind
 from coder.repo.paths import protected
 from coder.values import ChangeKind, FileDiff, Hunk, ReviewDecision
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,19 @@ def _execute(
             raise Failed(f"{name} did not finish within {timeout:.0f} s and was stopped") from None
         raise
     return process.returncode, out, err
+
+
+def run_as_user(args: Sequence[str], cwd: Path, env: Mapping[str, str]) -> tuple[int, bytes]:
+    """Run git as the user would at their prompt: their configuration, the repository's hooks, their agents.
+
+    Only for a trusted repository. No `GIT_*` of this process but what `env` says, and none of coder's own secrets.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "OPENAI_", "CODER_"))}
+    environment = {**kept, "PATH": absolute_path(), "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", **env}
+    command = ["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in environment.items()), find_git(), *args]
+    # In this process's group: signing may have to ask at the terminal.
+    code, out, err = _execute(command, cwd, b"", TIMEOUT_S, f"git {args[0]}")
+    return code, out + err
 
 
 @cache

@@ -40,9 +40,9 @@ class Repository:
     def __init__(self, location: Location, places: Places, session: str) -> None:
         self.location = location
         self.places = places
-        self._shadow = Shadow(location, places, session)
-        self._trees = self._shadow.trees
-        self._index = self._shadow.work / "draft-index"
+        self.shadow = Shadow(location, places, session)
+        self._trees = self.shadow.trees
+        self._index = self.shadow.work / "draft-index"
         self._index_tree = ""  # the tree `_index` holds, so that the next edit need not read it again
         self._listings: dict[str, tuple[TreeFile, ...]] = {}
         self._lock = threading.RLock()
@@ -60,16 +60,16 @@ class Repository:
 
     def close(self) -> None:
         """Release what belongs to this session; trees and blobs stay readable by later ones."""
-        self._shadow.close()
+        self.shadow.close()
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
     def snapshot(self) -> Snapshot:
         """The working tree now, uncommitted and untracked-not-ignored files included, as a tree of the shadow."""
         with self._lock:
-            snapshot = take_snapshot(self._shadow)
+            snapshot = take_snapshot(self.shadow)
             self._remember(snapshot.tree, snapshot.files)
-            shutil.copy2(self._shadow.index, self._index)
+            shutil.copy2(self.shadow.index, self._index)
             self._index_tree = snapshot.tree
             return snapshot
 
@@ -116,7 +116,7 @@ class Repository:
 
     def filtered(self, paths: Sequence[str]) -> dict[str, str]:
         """Why some of `paths` are read-only: what the disk holds is not what git would keep (LFS, filters, UTF-16)."""
-        found = filtered_paths(self._shadow, [os.fsencode(path) for path in paths])
+        found = filtered_paths(self.shadow, [os.fsencode(path) for path in paths])
         return {os.fsdecode(path): why for path, why in found.items()}
 
     def log(self, limit: int) -> tuple[LogEntry, ...]:
@@ -142,18 +142,28 @@ class Repository:
     def write_tree(self, base: str, files: Mapping[str, FileState | None]) -> str:
         """The tree `base` with `files` put in; None takes one out."""
         with self._lock:
-            lines = [
-                b"0 %s\t%s" % (self.location.null_oid.encode(), os.fsencode(p))
-                for p, state in files.items()
-                if state is None
-            ]
             stored = self._store({path: state for path, state in files.items() if state is not None})
-            lines += (b"%s %s\t%s" % (s.mode.encode(), stored[p], os.fsencode(p)) for p, s in files.items() if s)
+            entries = {p: TreeFile(p, s.mode, stored[p], len(s.content)) if s else None for p, s in files.items()}
+            return self.put_entries(base, entries)
+
+    def put_entries(self, base: str, entries: Mapping[str, TreeFile | None]) -> str:
+        """The tree `base` with entries whose objects exist already; None takes one out."""
+        null = self.location.null_oid
+        lines = [f"0 {null}\t{path}\0" for path, entry in entries.items() if entry is None]
+        lines += (f"{entry.mode} {entry.oid}\t{path}\0" for path, entry in entries.items() if entry is not None)
+        with self._lock:
             self._load(base)
-            stdin = b"".join(line + b"\0" for line in lines)
             self._index_tree = ""
+            stdin = os.fsencode("".join(lines))
             self._trees.run("update-index", "-z", "--replace", "--index-info", stdin=stdin, env=self._on_index)
             return self._write_index()
+
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit; the empty tree for "" (a branch not yet born)."""
+        if not commit:
+            return self._trees.run("mktree").decode("ascii").strip()
+        name = f"{commit}^{{tree}}"
+        return self._trees.run("rev-parse", "--verify", "--end-of-options", name).decode("ascii").strip()
 
     def patch(self, old: str, new: str) -> bytes:
         """The canonical git patch from tree to tree: full ids, renames found, binary content included."""
@@ -166,15 +176,14 @@ class Repository:
         """The same patch by file and hunk."""
         return parse_patch(self.patch(old, new))
 
-    def apply(self, tree: str, patch: bytes) -> str:
+    def apply(self, tree: str, patch: bytes, *, reverse: bool = False) -> str:
         """The tree that `patch` makes of `tree`. Raises PatchRefused, with what git said, when it does not apply."""
         if not patch:
             return tree
         with self._lock:
             self._load(tree)
-            code, _, err = self._trees.run_code(
-                "apply", "--cached", "--whitespace=nowarn", "-", stdin=patch, env=self._on_index
-            )
+            options = ("--cached", "--whitespace=nowarn", *(("--reverse",) if reverse else ()))
+            code, _, err = self._trees.run_code("apply", *options, "-", stdin=patch, env=self._on_index)
             if code != 0:
                 raise _refusal(err)
             self._index_tree = ""
@@ -210,19 +219,19 @@ class Repository:
         self._index_tree = tree
         return tree
 
-    def _store(self, files: Mapping[str, FileState]) -> dict[str, bytes]:
+    def _store(self, files: Mapping[str, FileState]) -> dict[str, str]:
         """Put contents into the shadow's objects; the object id by path."""
         drafts: list[Path] = []
         try:
             for number, state in enumerate(files.values()):
-                drafts.append(self._shadow.work / f"blob-{number}")
+                drafts.append(self.shadow.work / f"blob-{number}")
                 drafts[-1].write_bytes(state.content)
             names = b"".join(os.fsencode(draft) + b"\n" for draft in drafts)
             out = self._trees.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=names) if drafts else b""
         finally:
             for draft in drafts:
                 draft.unlink(missing_ok=True)
-        return dict(zip(files, out.split(), strict=True))
+        return dict(zip(files, out.decode("ascii").split(), strict=True))
 
 
 def _write_new(target: Path, content: bytes, mode: int) -> None:

@@ -77,13 +77,17 @@ class Shadow:
         return self.place / "index"
 
     def attributes(self) -> Git:
-        """git that sees the repository's attributes as they are: to ask about filters, never to apply one."""
+        """git that sees the repository's attributes as they are and has no filter to run: to ask about conversions
+        and, with `hash-object --path`, to have line ends and `$Id$` converted."""
         place = private_dir(self.place / "attributes")
         _skeleton(place)
         _copy(self.location.common_dir / "info" / "attributes", place / "info" / "attributes")
-        own = _users_file("core.attributesfile", "attributes")
-        write_if_changed(place / "config", _config_text(self.location, {"core.attributesFile": own or "/dev/null"}))
-        return Git(place, self.location.root)
+        settings = {"core.attributesFile": _users_file("core.attributesfile", "attributes") or "/dev/null"}
+        for key in ("core.autocrlf", "core.eol"):
+            settings[key] = self.location.config.get(key.lower(), user_config().get(key.lower(), ("",))[-1])
+        write_if_changed(place / "config", _config_text(self.location, {k: v for k, v in settings.items() if v}))
+        env = {"GIT_OBJECT_DIRECTORY": str(self.place / "objects"), "GIT_INDEX_FILE": str(self.location.index)}
+        return Git(place, self.location.root, env=env)
 
     def close(self) -> None:
         """Give up this session's indexes. The objects stay for other sessions."""

@@ -160,7 +160,6 @@ def filtered_paths(shadow: Shadow, paths: list[bytes]) -> dict[bytes, str]:
     out = shadow.attributes().run(
         *("check-attr", "-z", "--stdin", "filter", "working-tree-encoding"),
         stdin=b"".join(path + b"\0" for path in paths),
-        env={"GIT_INDEX_FILE": str(shadow.location.index)},
     )
     found: dict[bytes, str] = {}
     fields = iter(out.split(b"\0")[:-1])

@@ -1,0 +1,329 @@
+"""One commit: HEAD plus exactly the approved hunks. Whatever else is uncommitted, staged or not, stays so.
+
+The only module that writes to the user's `.git`: objects, the index entries of the commit's own paths, and the
+branch. Everything is computed in the shadow first; the user's index is locked as git locks it, so that a commit
+that fails leaves all as it was.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from coder.errors import Failed, Refused, UserError
+from coder.repo.convert import as_git_keeps_it
+from coder.repo.diff import parse_patch
+from coder.repo.discover import Location, discover
+from coder.repo.git import Git, GitError, run_as_user
+from coder.repo.patch import PatchRefused
+from coder.repo.repository import Repository
+from coder.repo.trees import TreeFile, parse_index
+from coder.text import visible_line
+
+# What a user may set for one commit (git(1), "Git Commits"): their word, from their environment.
+_IDENTITY = tuple(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the commit's tree and the user's index get: entries by path, None where the path goes.
+
+    `own` are the paths that have something else staged; `flags` what `git update-index` was told about some.
+    """
+
+    location: Location
+    committed: Mapping[str, TreeFile | None]
+    staged: Mapping[str, TreeFile | None]
+    own: frozenset[str]
+    flags: Mapping[str, str]
+
+
+def commit(repository: Repository, patch: bytes, message: str, branch: str | None, hooks: bool) -> str:
+    """Commit `patch` (which the working tree already holds) on HEAD, on a new `branch` if one is named; its id.
+
+    `hooks` runs the user's own `git commit` with their hooks and signing: only for a trusted repository. Without,
+    no program runs. Raises Refused when a path has other uncommitted changes that cannot be separated or an
+    operation is in progress, UserError without an identity or for a bad branch name, Failed when git says no.
+    """
+    location = discover(repository.location.root)  # the branch may have moved since the session began
+    if location.state:
+        raise Refused(f"a {location.state} is in progress", "finish or abort it, then commit")
+    people = _identity(location)
+    _check_branch(location, branch)
+    plan = _plan(repository, location, patch)
+    text = _message(message)
+    with (
+        tempfile.TemporaryDirectory(prefix="commit-", dir=repository.shadow.work) as directory,
+        _locked_index(location) as lock,
+    ):
+        index = Path(directory) / "index"
+        _check_unmoved(location)
+        git, tree = _write_tree(repository, plan, index)
+        _stage(repository, plan, Path(directory) / "users-index", lock)
+        if hooks:
+            oid = _commit_with_hooks(plan, text, branch, index, people)
+            _stage(repository, _follow(repository, plan, oid), Path(directory) / "users-index", lock)
+        else:
+            oid = _commit_plainly(git, tree, plan, text, branch, people)
+        os.replace(lock, location.index)
+    return oid
+
+
+# ── before anything is written ───────────────────────────────────────────────────────────────────
+
+
+def _identity(location: Location) -> dict[str, str]:
+    """Author and committer as the user's own git would have them. Raises UserError where git would have to guess."""
+    given = {name: os.environ[name] for name in (*_IDENTITY, "EMAIL") if os.environ.get(name)}
+    git = Git(location.git_dir, user=True, env=given, config={"user.useConfigOnly": "true"})
+    people = dict[str, str]()
+    for who in ("AUTHOR", "COMMITTER"):
+        code, out, _ = git.run_code("var", f"GIT_{who}_IDENT")
+        found = re.fullmatch(rb"(.*) <(.*)> (\d+ [+-]\d{4})\n", out)
+        if code != 0 or found is None:
+            raise UserError(
+                "git does not know who commits",
+                "git config --global user.name 'Your Name' && git config --global user.email you@example.com",
+            )
+        values = (found[1], found[2], found[3])
+        people |= {
+            f"GIT_{who}_{what}": os.fsdecode(v) for what, v in zip(("NAME", "EMAIL", "DATE"), values, strict=True)
+        }
+    return people
+
+
+def _check_branch(location: Location, branch: str | None) -> None:
+    if branch is None:
+        return
+    git = Git(location.git_dir)
+    code, _, _ = git.run_code("check-ref-format", f"refs/heads/{branch}")
+    if code != 0 or branch.startswith("-") or branch == "HEAD":
+        raise UserError(f"{visible_line(branch, 100)!r} is not a name for a branch", "see `git help check-ref-format`")
+    code, _, _ = git.run_code("show-ref", "--verify", "--quiet", f"refs/heads/{branch}")
+    if code == 0 or branch == location.branch:
+        raise Refused(f"the branch {branch} exists already", "name another one")
+
+
+def _check_unmoved(location: Location) -> None:
+    now = discover(location.root)
+    if (now.head, now.branch, now.state) != (location.head, location.branch, ""):
+        raise Failed("the repository's HEAD moved meanwhile", "try again")
+
+
+def _plan(repository: Repository, location: Location, patch: bytes) -> _Plan:
+    """Put the patch on HEAD and on what is staged, both in the shadow. Raises Refused where it does not fit."""
+    patch = as_git_keeps_it(repository, patch)
+    files = parse_patch(patch)
+    paths = sorted({path for file in files for path in (file.path, file.old_path)})
+    parent_tree = repository.tree_of(location.head)
+    head = _put_on(repository, parent_tree, patch, "HEAD", paths)
+    before = {file.path: file for file in repository.files(parent_tree)}
+    after = {file.path: file for file in repository.files(head)}
+    index, flags = _index_entries(repository, location, paths)
+    own = {path: index.get(path) for path in paths if _key(index.get(path)) != _key(before.get(path))}
+    staged = {path: after.get(path) for path in paths}
+    if own:  # these paths have something staged: it stays, with the approved change in it
+        base = repository.put_entries(parent_tree, own)
+        both = {file.path: file for file in repository.files(_put_on(repository, base, patch, "the index", paths))}
+        staged |= {path: both.get(path) for path in paths}
+    return _Plan(location, {path: after.get(path) for path in paths}, staged, frozenset(own), flags)
+
+
+def _key(file: TreeFile | None) -> tuple[str, str]:
+    return (file.mode, file.oid) if file else ("", "")
+
+
+def _put_on(repository: Repository, tree: str, patch: bytes, what: str, paths: list[str]) -> str:
+    try:
+        return repository.apply(tree, patch)
+    except PatchRefused as refusal:
+        names = ", ".join(visible_line(problem.message, 120) for problem in refusal.problems[:3])
+        raise Refused(
+            f"other uncommitted changes cannot be separated from the approved ones in {what}: {names}",
+            f"commit or stash your own changes of {', '.join(paths[:3])} first, or leave out --commit",
+        ) from refusal
+
+
+def _index_entries(
+    repository: Repository, location: Location, paths: list[str]
+) -> tuple[dict[str, TreeFile], dict[str, str]]:
+    """What is staged at `paths`, and the options of `update-index` that keep the marks some of them carry."""
+    listing = repository.shadow.trees.run("ls-files", "-z", "-v", "-s", env={"GIT_INDEX_FILE": str(location.index)})
+    wanted = {os.fsencode(path): path for path in paths}
+    found: dict[str, TreeFile] = {}
+    flags: dict[str, str] = {}
+    for entry in parse_index(listing)[0]:
+        path = wanted.get(entry.path)
+        if path is None:
+            continue
+        if entry.stage:
+            raise Refused(f"{path} has merge conflicts", "resolve them first")
+        found[path] = TreeFile(path, entry.mode, entry.oid, 0)
+        if entry.tag in ("S", "s"):
+            flags[path] = "--skip-worktree"
+        elif entry.tag == "h":
+            flags[path] = "--assume-unchanged"
+    return found, flags
+
+
+def _message(message: str) -> bytes:
+    text = "\n".join(line.rstrip() for line in message.replace("\0", "").splitlines()).strip()
+    if not text:
+        raise UserError("the commit message is empty", "give one")
+    return text.encode("utf-8", "surrogateescape") + b"\n"
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def _locked_index(location: Location) -> Iterator[Path]:
+    """The user's index locked in git's own way; the file to fill is `index.lock`. Taken away if nothing took it."""
+    lock = location.index.with_name("index.lock")
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+    except FileExistsError:
+        raise Refused(
+            "another git process holds the index of this repository",
+            f"let it end, or remove {lock} if none is running",
+        ) from None
+    except OSError as error:
+        raise Failed(f"cannot write {lock}: {error.strerror}") from error
+    try:
+        yield lock
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _objects(repository: Repository, location: Location, index: Path) -> Git:
+    """git that sees and fills the user's objects alone, obeying no configuration of the repository.
+
+    The shadow's objects are not visible to it: what only the shadow has is thus written, not taken as known.
+    """
+    config = {"core.bare": "true", "core.fsync": "committed", "core.looseCompression": "-1"}
+    if "core.sharedrepository" in location.config:
+        config["core.sharedRepository"] = location.config["core.sharedrepository"]
+    env = {"GIT_OBJECT_DIRECTORY": str(location.objects), "GIT_INDEX_FILE": str(index)}
+    return Git(repository.shadow.place, env=env, config=config)
+
+
+def _write_tree(repository: Repository, plan: _Plan, index: Path) -> tuple[Git, str]:
+    """Leave HEAD plus the committed entries in `index`, all blobs in the user's objects; the tree's id."""
+    git = _objects(repository, plan.location, index)
+    oids = sorted({file.oid for file in (*plan.committed.values(), *plan.staged.values()) if file is not None})
+    contents = repository.read_blobs(oids)
+    blobs = [index.with_name(f"blob-{number}") for number in range(len(oids))]
+    for oid, blob in zip(oids, blobs, strict=True):
+        blob.write_bytes(contents[oid])
+    if blobs:
+        git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin="".join(f"{b}\n" for b in blobs).encode())
+    if plan.location.head:
+        git.run("read-tree", plan.location.head)
+    git.run("update-index", "-z", "--replace", "--index-info", stdin=_index_info(plan.location, plan.committed))
+    return git, git.run("write-tree", "--missing-ok").decode("ascii").strip()
+
+
+def _index_info(location: Location, entries: Mapping[str, TreeFile | None]) -> bytes:
+    lines = [f"0 {location.null_oid}\t{path}\0" for path, file in entries.items() if file is None]
+    lines += [f"{file.mode} {file.oid}\t{path}\0" for path, file in entries.items() if file is not None]
+    return os.fsencode("".join(lines))
+
+
+def _commit_plainly(
+    git: Git, tree: str, plan: _Plan, text: bytes, branch: str | None, people: Mapping[str, str]
+) -> str:
+    location = plan.location
+    parents = ("-p", location.head) if location.head else ()
+    oid = git.run("commit-tree", tree, *parents, stdin=text, env=people).decode("ascii").strip()
+    users = Git(location.git_dir, env=people)
+    subject = visible_line(os.fsdecode(text.split(b"\n")[0]), 200)
+    log = f"commit: {subject}" if location.head else f"commit (initial): {subject}"
+    try:
+        if branch is None:
+            users.run("update-ref", "-m", log, "HEAD", oid, location.head or location.null_oid)
+        else:
+            users.run("update-ref", "-m", log, f"refs/heads/{branch}", oid, location.null_oid)
+            _switch(users, location, branch)
+    except GitError as error:
+        raise Failed(f"the commit could not be recorded: {error.message}") from error
+    return oid
+
+
+def _switch(git: Git, location: Location, branch: str) -> None:
+    """Let HEAD name `branch`, with the line in its log that `git switch -` looks for; on failure the branch goes."""
+    log = f"checkout: moving from {location.branch or location.head} to {branch}"
+    try:
+        git.run("symbolic-ref", "-m", log, "HEAD", f"refs/heads/{branch}")
+    except GitError:
+        git.run("update-ref", "-d", f"refs/heads/{branch}")
+        raise
+
+
+def _commit_with_hooks(plan: _Plan, text: bytes, branch: str | None, index: Path, people: Mapping[str, str]) -> str:
+    """The user's own `git commit` of a prepared index, as `git commit --only` prepares one: hooks see just this."""
+    location = plan.location
+    users = Git(location.git_dir, env=people)
+    if branch is not None:
+        if location.head:
+            users.run("update-ref", f"refs/heads/{branch}", location.head, location.null_oid)
+        users.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")  # no word in its log before there is a commit
+    file = index.with_name("message")
+    file.write_bytes(text)
+    places = {"GIT_DIR": str(location.git_dir), "GIT_WORK_TREE": str(location.root), "GIT_INDEX_FILE": str(index)}
+    command = ("commit", "--quiet", "--cleanup=whitespace", "--file", str(file))
+    code, said = run_as_user(command, location.root, places)
+    if code != 0:
+        if branch is not None:
+            _switch_back(users, location, branch)
+        words = visible_line(os.fsdecode(said.strip()[-600:]), 800)
+        raise Failed(f"git commit ended with status {code}: {words}", "a hook or the signing may have refused it")
+    if branch is not None:
+        _switch(users, location, branch)
+    return discover(location.root).head
+
+
+def _switch_back(git: Git, location: Location, branch: str) -> None:
+    if location.branch:
+        git.run("symbolic-ref", "HEAD", f"refs/heads/{location.branch}")
+    else:
+        git.run("update-ref", "--no-deref", "HEAD", location.head)
+        git.run("reflog", "delete", "HEAD@{0}")
+    if location.head:
+        git.run("update-ref", "-d", f"refs/heads/{branch}")
+
+
+# ── the user's index ─────────────────────────────────────────────────────────────────────────────
+
+
+def _follow(repository: Repository, plan: _Plan, oid: str) -> _Plan:
+    """The plan for the index after hooks had their say: paths without staged changes are as they were committed."""
+    files = {file.path: file for file in repository.files(repository.tree_of(oid))}
+    staged = {path: entry if path in plan.own else files.get(path) for path, entry in plan.staged.items()}
+    return replace(plan, staged=staged)
+
+
+def _stage(repository: Repository, plan: _Plan, copy: Path, lock: Path) -> None:
+    """Fill `index.lock` with the user's index and the plan's entries in it."""
+    index = plan.location.index
+    copy.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # there is none before the first `git add`
+        shutil.copy2(index, copy)
+    env = {"GIT_INDEX_FILE": str(copy)}
+    info = _index_info(plan.location, plan.staged)
+    repository.shadow.trees.run("update-index", "-z", "--replace", "--index-info", stdin=info, env=env)
+    for path, flag in plan.flags.items():
+        if plan.staged.get(path) is not None:
+            repository.shadow.files.run("update-index", flag, "--", path, env=env)
+    with open(copy, "rb") as source, open(lock, "wb") as target:
+        shutil.copyfileobj(source, target)
+        target.flush()
+        if index.exists():
+            os.fchmod(target.fileno(), stat.S_IMODE(index.stat().st_mode))
+        os.fsync(target.fileno())
+    times = copy.stat()
+    os.utime(lock, ns=(times.st_atime_ns, times.st_mtime_ns))
