@@ -12,7 +12,7 @@ from coder.errors import CoderError, Exit, Failed, UserError
 from coder.repo.apply import FileChange, apply, recover
 from coder.repo.discover import Location, discover
 from coder.repo.patch import PatchRefused, Resolution, resolve
-from coder.repo.worktree_view import WorkTreeView
+from coder.repo.worktree_view import WorktreeView
 from coder.store import Places, find_places
 from coder.text import visible
 from coder.values import Checkpoint
@@ -68,14 +68,14 @@ def _read(path: Path) -> bytes:
 def resolved(location: Location, text: str) -> Resolution:
     """What `text` does to the working tree. Raises Failed with the reason and the nearest true lines."""
     try:
-        return resolve(text, WorkTreeView(location.root))
+        return resolve(text, WorktreeView(location.root))
     except PatchRefused as refusal:
         raise Failed(f"the edit was refused and nothing was written\n{refusal}") from refusal
 
 
 def apply_edit(location: Location, places: Places, text: str) -> tuple[Resolution, Checkpoint]:
     """Resolve and write, all or nothing."""
-    view = WorkTreeView(location.root)
+    view = WorktreeView(location.root)
     try:
         resolution = resolve(text, view)
     except PatchRefused as refusal:

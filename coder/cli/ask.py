@@ -16,7 +16,7 @@ from coder.session.outcome import Destination
 @click.option("--output-file", metavar="FILE", help="Write the result object to FILE too.")
 @click.option("--trust", is_flag=True, help="Trust the repository's configuration for this run.")
 @click.pass_context
-def command(ctx: click.Context, question: str, **options: Any) -> int:
+def command(ctx: click.Context, /, question: str, **options: Any) -> int:
     """Answer a question about the repository. QUESTION may be `-` for standard input or `@FILE`."""
     doors.catch_signals()
     return run_task(gather(ctx), question, Destination("nothing"), {**options, "no_test": True}, mode="ask")

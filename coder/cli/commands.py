@@ -1,7 +1,6 @@
 """The command tree. Each command's module is imported only when it is called; help texts live here for speed."""
 
 import importlib
-from typing import Any
 
 import click
 
@@ -50,7 +49,7 @@ class LazyGroup(SharedOptions, click.Group):
 @click.version_option(__version__, message="coder %(version)s")
 @click.option("--task", metavar="TEXT", help="Submit this task at once (screen only).")
 @click.pass_context
-def coder(ctx: click.Context, task: str | None, **_shared: Any) -> int | None:
+def coder(ctx: click.Context, /, task: str | None) -> int | None:
     """A terminal coding assistant: every change is drafted, tested in a sandbox, reviewed by hunk, and undoable."""
     if ctx.invoked_subcommand is not None:
         if task is not None:

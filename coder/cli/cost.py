@@ -24,9 +24,11 @@ GROUPS = ("session", "day", "repository", "role", "model")
 def command(ctx: click.Context, by: str, output: str) -> int:
     """What was spent, and what the same calls would have cost on the main model alone."""
     setup = prepare(gather(ctx), need_repository=False)
-    ledger = Ledger(setup.places.state / "ledger.sqlite", doors.say)
+    ledger = Ledger(setup.places.state / "ledger.sqlite")
     main = Catalog.load(setup.places.config).get(setup.settings.model)
     totals = ledger.totals(cast(By, by), main=main)
+    if ledger.complaint:
+        doors.say(f"coder: warning: {ledger.complaint}")
     click.echo(dump([asdict(total) for total in totals], indent=2) if output == "json" else _table(totals))
     return Exit.DONE
 

@@ -22,7 +22,7 @@ from coder.events import Ask, Emit, Event, ProposalReady
 from coder.repo.create import create_repository
 from coder.repo.discover import discover
 from coder.session.checks import CheckOptions
-from coder.session.session import Session, SessionOptions
+from coder.session.session import Session, SessionOptions, tell_once
 from coder.store import find_places
 from coder.text import visible
 
@@ -65,6 +65,7 @@ def _stage(keep: bool) -> Iterator[Path]:
         for kind in ("CONFIG", "STATE", "CACHE"):
             os.environ[f"XDG_{kind}_HOME"] = str(place / kind.lower())
         os.environ["NO_PROXY"] = "127.0.0.1"
+        tell_once(find_places())  # what is told before the first request is not true of a recording
         os.chdir(root)
         yield root
     finally:

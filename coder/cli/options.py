@@ -41,11 +41,20 @@ class Shared:
 
 
 class SharedOptions(click.Command):
-    """A command that takes the shared options beside its own."""
+    """A command that takes the shared options beside its own; `gather` has their values, not the function."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params = [*self.params, *shared_options()]
+        self._shared = shared_options()
+        self.params = [*self.params, *self._shared]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        given = {option.name: ctx.params.pop(option.name) for option in self._shared if option.name in ctx.params}
+        ctx.meta.setdefault(_LEVELS, []).append(given)
+        return super().invoke(ctx)
+
+
+_LEVELS = "coder.shared"  # in a context's meta: the shared options of the group, then of the command
 
 
 # Flags that are settings, by the dotted key they set.
@@ -62,7 +71,7 @@ _SETTINGS = {
 
 def gather(ctx: click.Context) -> Shared:
     """The shared options of a command and of the group before it."""
-    levels = [ctx.params] if ctx.parent is None else [ctx.parent.params, ctx.params]
+    levels: list[dict[str, Any]] = ctx.meta[_LEVELS]
 
     def last(name: str) -> Any:
         given = [level[name] for level in levels if level.get(name) not in (None, False)]

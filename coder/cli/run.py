@@ -26,7 +26,7 @@ from coder.session.outcome import Destination
 @click.option("--sandbox", type=click.Choice(["auto", "require", "off"]), default="auto", help="How tests are caged.")
 @click.option("--trust", is_flag=True, help="Trust the repository's configuration and test command for this run.")
 @click.pass_context
-def command(ctx: click.Context, task: str, **options: Any) -> int:
+def command(ctx: click.Context, /, task: str, **options: Any) -> int:
     """Do one task without questions, for CI and scripts.
 
     TASK is the text itself, `-` for standard input or `@FILE`. Exit codes are listed in the README.

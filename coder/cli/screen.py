@@ -1,5 +1,6 @@
 """`coder` without a command: the screen for the repository that holds the current directory."""
 
+import asyncio
 import os
 import sys
 
@@ -49,11 +50,15 @@ def show(setup: Setup, opener: Opener, task: str, trust: TrustQuestion | None, t
         trust=trust,
         warm=(warm_model,),
     )
-    return run_screen(opener, task=task, options=options)
+
+    async def open_in_thread(emit: Emit, ask: Ask) -> Session:
+        return await asyncio.to_thread(opener, emit, ask)
+
+    return run_screen(open_in_thread, task=task, options=options)
 
 
 def reopening(shared: Shared) -> Opener:
-    """Opens a session with the settings as they are once the trust question was answered."""
+    """Opens a session with the settings as they are once the trust question was answered. Blocking."""
 
     def open_session(emit: Emit, ask: Ask) -> Session:
         setup = prepare(shared)

@@ -14,7 +14,8 @@ def write_junit(evidence: Evidence) -> bytes:
     root = ElementTree.Element("testsuites", name="coder")
     for report in evidence.reports:
         root.append(_suite(report))
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return written
 
 
 def _suite(report: TestReport) -> ElementTree.Element:

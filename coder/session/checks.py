@@ -109,7 +109,7 @@ class Checks:
         )
         evidence = await verifier.run(commands, snapshot, tree)
         cards = cluster(evidence)
-        if evidence.status == "failed" and cards:
+        if cards and not all(report.ok for report in evidence.reports):
             cards = await triage_failures(self._helpers, self._repository, snapshot, evidence, cards)
         self._evidence[snapshot, tree] = evidence, cards
         self._emit(EvidenceReady(evidence, cards))

@@ -301,7 +301,7 @@ class Session:
         if location.state:
             self._emit(Notice(f"a {location.state} is in progress in this repository", "warning"))
         if tell_once(self._places):
-            self._emit(Notice(f"{WHAT_LEAVES} They go to {self._client.host}."))
+            self._emit(Notice(f"{WHAT_LEAVES} They go to {self._client.provider.host}."))
 
     def _close_turn(self, status: str) -> None:
         try:
