@@ -1,0 +1,145 @@
+"""The self-test's command: tries to do what a sandbox must prevent, and prints one line for each attempt.
+
+Argument 1 is a marshalled hex dict of what was planted. A line is the name of a check and what happened; "held" is
+the only good word. Runs as the command itself, with every restriction in force.
+"""
+
+import marshal
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Planted = dict[str, Any]
+
+
+def main() -> None:
+    planted: Planted = marshal.loads(bytes.fromhex(sys.argv[1]))
+    for check in CHECKS:
+        try:
+            outcome = check(planted)
+        except Exception as error:
+            outcome = f"{type(error).__name__}: {error}"
+        print(check.__name__, outcome or "held", flush=True)
+
+
+def files(planted: Planted) -> str:
+    """Files of the machine cannot be written."""
+    for position, path in enumerate(planted["outside"]):
+        create = os.O_CREAT if position else 0  # where the first lies there may be a fresh directory to write to
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | create, 0o600))
+            return f"{path} could be written"
+        except OSError:
+            pass
+    return ""
+
+
+def secrets(planted: Planted) -> str:
+    """What lies beside coder's own state cannot be read."""
+    try:
+        with open(planted["secret"], "rb"):
+            return "a private file could be read"
+    except OSError:
+        return ""
+
+
+def sockets(planted: Planted) -> str:
+    """Sockets of the machine's services cannot be reached, by path or by abstract name."""
+    from _socket import AF_UNIX, SOCK_STREAM, socket
+
+    for address in (planted["socket"], "\0" + planted["abstract"]):
+        client = socket(AF_UNIX, SOCK_STREAM, 0)
+        try:
+            client.connect(address)
+            return f"{address!r} accepted a connection"
+        except OSError:
+            pass
+        finally:
+            client.close()
+    return ""
+
+
+def network(planted: Planted) -> str:
+    """The machine's ports cannot be reached, and the sandbox's own loopback works."""
+    from _socket import AF_INET, SOCK_DGRAM, SOCK_STREAM, socket
+
+    try:
+        client = socket(AF_INET, SOCK_STREAM, 0)
+    except OSError as error:
+        return f"no loopback: {error}" if planted["loopback"] else ""
+    try:
+        client.settimeout(0.5)
+        client.connect(("127.0.0.1", planted["port"]))
+        return "a port of the machine accepted a connection"
+    except OSError:
+        pass
+    server = socket(AF_INET, SOCK_DGRAM, 0)
+    server.bind(("127.0.0.1", 0))
+    server.settimeout(0.5)
+    socket(AF_INET, SOCK_DGRAM, 0).sendto(b"x", server.getsockname())
+    return "" if server.recv(1) == b"x" else "no loopback"
+
+
+def repository(planted: Planted) -> str:
+    """A write to the repository and its git directory does not get through; whether it did is checked outside."""
+    for path in planted["repository"]:
+        try:
+            with open(path, "a") as file:
+                file.write("changed")
+        except OSError:
+            pass
+    return ""
+
+
+def environment(planted: Planted) -> str:
+    """No variable holds a secret of coder's environment."""
+    return "a secret was handed on" if any(planted["token"] in value for value in os.environ.values()) else ""
+
+
+def processes(planted: Planted) -> str:
+    """No other process's environment or memory holds it either, as far as /proc lets one look."""
+    token = planted["token"].encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if token in file.read(1 << 20):
+                    return f"the environment of process {name} could be read"
+        except OSError:
+            pass
+    return ""
+
+
+def namespaces(planted: Planted) -> str:
+    """No new namespace can be made, in which the rest could be undone."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    for flags in (0x10000000, 0x00020000):
+        if libc.unshare(flags) == 0:
+            return f"unshare({flags:#x}) succeeded"
+    with open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith(("CapEff", "CapBnd")) and int(line.split()[1], 16) and planted["capabilities"]:
+                return f"capabilities were left: {line.strip()}"
+    return ""
+
+
+def mounts(planted: Planted) -> str:
+    """No mount can be changed or taken away."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    remount, lazy = 32 | 4096, 2
+    if libc.mount(b"none", b"/", None, ctypes.c_ulong(remount), None) == 0:
+        return "/ could be remounted writable"
+    if libc.umount2(b"/tmp", lazy) == 0:
+        return "/tmp could be unmounted"
+    return ""
+
+
+CHECKS: tuple[Callable[[Planted], str], ...] = (
+    files, secrets, sockets, network, repository, environment, processes, namespaces, mounts
+)  # fmt: skip

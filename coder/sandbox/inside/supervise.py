@@ -1,0 +1,136 @@
+"""Watches the command: reaps orphans, enforces what no rlimit can, and ends everything when it or coder ends."""
+
+import os
+import select
+import stat
+import time
+
+from coder.sandbox.inside import wire
+
+_TICK_S = 0.1
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def watch(command: int, order: dict[str, object], lifeline: int, own_pids: bool) -> tuple[int, str]:
+    """Wait for `command`. Returns (exit code, why it was stopped or ""); a signal counts as 128 + number.
+
+    `own_pids`: everything in /proc is ours (a PID namespace); otherwise only our descendants are. `lifeline` is a
+    pipe whose other end only coder holds: when it closes, coder is gone.
+    """
+    poll = select.poll()
+    poll.register(lifeline, select.POLLHUP | select.POLLERR)
+    watched = os.pidfd_open(command)
+    poll.register(watched, select.POLLIN)
+    stopped = ""
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll(_TICK_S * 1000)}
+        if lifeline in ready:
+            os._exit(1)  # the kernel ends a PID namespace with its first process
+        code = _reap(command)
+        if code is not None:
+            return code, stopped
+        stopped = stopped or _excess(order, own_pids)
+        if stopped:
+            end_all(own_pids)
+
+
+def _reap(command: int) -> int | None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if pid == 0:
+            return None
+        if pid == command:
+            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+
+
+def end_all(own_pids: bool) -> None:
+    """Kill every process but this one. One call is enough in a PID namespace; elsewhere repeat until none is left."""
+    if own_pids:
+        try:
+            os.kill(-1, 9)
+        except ProcessLookupError:
+            pass
+        return
+    for pid in _descendants():
+        try:
+            os.kill(pid, 9)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def end_descendants(deadline_s: float) -> None:
+    """Without a PID namespace: kill and reap until nothing is left. As a subreaper we inherit every orphan."""
+    until = time.monotonic() + deadline_s
+    while time.monotonic() < until:
+        end_all(False)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.005)
+
+
+def _excess(order: dict[str, object], own_pids: bool) -> str:
+    pids = _all_pids() if own_pids else _descendants()
+    if len(pids) > int(str(order["processes"])):
+        return "processes"
+    pages = sum(_resident(pid) for pid in pids)
+    if pages * _PAGE > int(str(order["memory"])):
+        return "memory"
+    return "disk" if _disk_is_short(order) else ""
+
+
+def _disk_is_short(order: dict[str, object]) -> bool:
+    space = os.statvfs(str(order["root"]))  # an overlay answers for the disk its writes go to
+    return space.f_bavail * space.f_frsize < int(str(order["disk_reserve"]))
+
+
+def _all_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+
+
+def _descendants() -> list[int]:
+    children: dict[int, list[int]] = {}
+    for pid in _all_pids():
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                parent = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        children.setdefault(parent, []).append(pid)
+    found: list[int] = []
+    waiting = [os.getpid()]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def _resident(pid: int) -> int:
+    """Pages in memory that are the process's own: shared ones would be counted once for each process."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            _, resident, shared = file.read().split()[:3]
+    except (OSError, ValueError):
+        return 0
+    return int(resident) - int(shared)
+
+
+def send_artifacts(status: int, paths: list[str]) -> None:
+    """Hand out the regular files among `paths`; what else the command may have put there is not opened."""
+    for position, path in enumerate(paths):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                continue
+            content = file.read(wire.MAX_ARTIFACT + 1)
+        if len(content) <= wire.MAX_ARTIFACT:
+            wire.send(status, wire.ARTIFACT, position.to_bytes(4, "big") + content)

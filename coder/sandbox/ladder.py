@@ -1,0 +1,64 @@
+"""Chooses the tier once per session: the first that a self-test proves, not the first whose program is installed."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from coder.errors import Refused
+from coder.sandbox import bubblewrap, selftest
+from coder.sandbox.run import Sandbox, Tier
+from coder.store import Places
+
+if TYPE_CHECKING:
+    from coder.config import SandboxSettings
+
+NAMESPACE_TIERS: tuple[Tier, ...] = ("bubblewrap", "namespaces")
+TIERS: tuple[Tier, ...] = (*NAMESPACE_TIERS, "landlock", "seatbelt")
+
+
+async def choose(
+    mode: Literal["auto", "require", "off"],
+    settings: "SandboxSettings",
+    places: Places,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    secrets: Collection[str] = (),
+    tiers: Collection[Tier] = TIERS,
+) -> Sandbox:
+    """The strongest of `tiers` that holds here. "require" takes namespace tiers only, "off" runs commands unconfined.
+
+    `secrets` are values that no command may be given. Raises Refused (exit 3) when no tier holds.
+    """
+    if mode == "off":
+        return Sandbox("none", settings, places, environ, secrets, limits="commands run unconfined")
+    failures = []
+    for tier in TIERS:
+        if tier not in tiers or not _might_work(tier) or (mode == "require" and tier not in NAMESPACE_TIERS):
+            continue
+        sandbox = Sandbox(tier, settings, places, environ, secrets, limits=_LIMITS.get(tier, ""))
+        held, total, trouble = await selftest.check(sandbox)
+        if held == total:
+            return dataclasses.replace(sandbox, checks=f"{held}/{total}")
+        failures.append(f"{tier} {held}/{total} ({trouble})")
+    raise Refused(
+        f"no sandbox holds here: {'; '.join(failures) or 'none is available on this system'}",
+        "install bubblewrap, allow user namespaces, or run without tests (--no-test) or unconfined (--sandbox off)",
+    )
+
+
+_LIMITS = {
+    "landlock": "runs in a copy at another path; no loopback network; sockets of local services stay reachable",
+    "seatbelt": "runs in a copy at another path",
+}
+
+
+def _might_work(tier: Tier) -> bool:
+    match tier:
+        case "bubblewrap":
+            return sys.platform == "linux" and bool(bubblewrap.find())
+        case "seatbelt":
+            return sys.platform == "darwin"
+        case _:
+            return sys.platform == "linux"

@@ -1,0 +1,119 @@
+"""Lays a view out for one run: the private directory of the run, and the mounts that make the view.
+
+Two ways: an overlay, whose layers are the repository, the draft's files and harmless copies of the git
+configuration, at the repository's own path; or, where no overlay can be had, a scratch copy mounted there.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from coder.sandbox import copying, gitdir, layout
+from coder.sandbox.layout import Layout, Step
+from coder.sandbox.values import View
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`steps` carry the view out. `git_dir` and `common` are "" in a directory that is no working tree."""
+
+    root: str
+    run: Path
+    layout: Layout
+    steps: tuple[Step, ...]
+    overlay: bool
+
+
+def prepare(
+    view: View,
+    run: Path,
+    environ: Mapping[str, str],
+    own: tuple[str, ...],
+    readable: tuple[str, ...],
+    program: str,
+    overlay: bool,
+) -> Scene:
+    """Make `run`, an existing empty private directory, ready and list the mounts for `view`. Blocks on disk.
+
+    Raises SandboxError where a scratch copy is needed and the repository is too big for one.
+    """
+    root = os.path.realpath(view.root)
+    seen = layout.plan(root, environ, own, readable, program)
+    steps: list[Step] = [_fresh(path, seen) for path in seen.hidden]
+    steps += [_fresh(path, seen) for path in seen.writable if path not in seen.hidden and path not in seen.inner]
+    steps += [("bind", path, path) for path in seen.shown]
+    if overlay:
+        steps += _overlay(root, view, run)
+    else:
+        copying.copy_tree(root, view, run / "copy")
+        steps.append(("bind-writable", root, str(run / "copy")))
+        steps += [("bind", f"{root}/{path}", f"{root}/{path}") for path in copying.linked(root)]
+    steps += [("bind", path, path) for path in _mounts_below(root)]
+    steps += _git(root, run, seen, overlay)
+    steps += [_fresh(path, seen) for path in seen.inner]
+    steps += [("empty", path) if os.path.isdir(path) else ("bind", path, "/dev/null") for path in seen.masked]
+    steps.append(("dev",))
+    return Scene(root, run, seen, tuple(steps), overlay)
+
+
+def clear(run: Path) -> None:
+    """Delete the directory of a run, also what a command made unreadable or the overlay left behind."""
+
+    def unlock(remove: object, path: str, failure: object) -> None:
+        try:
+            os.chmod(os.path.dirname(path), 0o700)
+            os.chmod(path, 0o700)
+            os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)
+
+    shutil.rmtree(run, onerror=unlock)
+
+
+def _fresh(path: str, seen: Layout) -> Step:
+    return ("tmpfs", path, "size=2g,mode=1777") if path in seen.writable else ("empty", path)
+
+
+def _overlay(root: str, view: View, run: Path) -> list[Step]:
+    cover, scratch = run / "cover", run / "scratch"
+    cover.mkdir()
+    scratch.mkdir()
+    if os.path.isdir(f"{root}/.git") and (found := gitdir.directories(root)):
+        for path in gitdir.configurations(*found):
+            if layout.is_below(path, root):
+                copy = cover / os.path.relpath(path, root)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(gitdir.harmless(path))
+    layers = [str(cover), *([str(view.changed)] if view.changed else []), root]
+    # an upper layer below the lower one is an error; the launcher then falls back to memory
+    return [("overlay", root, str(scratch), *layers), ("remove", root, *view.deleted, *view.masked)]
+
+
+def _git(root: str, run: Path, seen: Layout, overlay: bool) -> list[Step]:
+    """The git directory where it is not part of the overlay: read-only, with harmless configurations over its own."""
+    found = gitdir.directories(root)
+    if not found or (overlay and layout.is_below(found[1], root) and layout.is_below(found[0], root)):
+        return []
+    steps: list[Step] = []
+    for path in dict.fromkeys((found[1], found[0])):
+        if not any(layout.is_below(path, shown) for shown in seen.shown) and (
+            any(layout.is_in(path, place) for place in seen.hidden) or layout.is_below(path, root)
+        ):
+            steps.append(("bind", path, path))
+    for number, path in enumerate(gitdir.configurations(*found)):
+        copy = run / f"configuration-{number}"
+        copy.write_bytes(gitdir.harmless(path))
+        steps.append(("bind", path, str(copy)))
+    return steps
+
+
+def _mounts_below(root: str) -> list[str]:
+    """Other file systems mounted inside the repository: an overlay does not see through to them."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            points = [line.split(" ")[4].encode().decode("unicode_escape") for line in file]
+    except (OSError, IndexError, UnicodeError):
+        return []
+    return sorted({point for point in points if layout.is_below(point, root)})

@@ -1,0 +1,99 @@
+"""Groups failures that most likely have one cause, by rules alone: the same input always gives the same clusters."""
+
+import os
+import re
+from collections.abc import Iterable
+
+from coder.values import Evidence, TestFailure, TriageCard, TriageCause
+
+_MOST_LOCATIONS, _MOST_EVIDENCE = 5, 4
+_FRAMES = (
+    re.compile(r'(?m)^\s*File "([^"\n]+)", line (\d+)'),
+    re.compile(r"(?m)^(?:E\s+)?([^\s:()]+\.\w{1,5}):(\d+)(?::\d+)?:?(?:\s|$)"),
+)
+_FOREIGN = re.compile(
+    r"(^|/)(site-packages|dist-packages|node_modules|lib/python3[^/]*|\.cargo|rustc|internal)(/|$)|^<|^node:"
+)
+_NORMAL = (
+    (re.compile(r"0x[0-9a-fA-F]+"), "0x…"),
+    (re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\""), "'…'"),
+    (re.compile(r"(?:/[\w.@+-]+){2,}"), "PATH"),
+    (re.compile(r"\d+(?:\.\d+)?"), "N"),
+    (re.compile(r"\s+"), " "),
+)
+_CAUSES: tuple[tuple[re.Pattern[str], TriageCause], ...] = (
+    (re.compile(r"TimeLimit|Timeout|timed out", re.IGNORECASE), "timeout"),
+    (re.compile(r"ModuleNotFoundError|command not found|No module named|Cannot find module"), "environment"),
+    (re.compile(r"ENOENT|EAFNOSUPPORT|FileNotFoundError: .*(/usr|/bin)"), "environment"),
+    (re.compile(r"Network is unreachable|Temporary failure in name resolution|ENETUNREACH|EAI_AGAIN"), "environment"),
+    (re.compile(r"MemoryLimit|ProcessLimit|DiskLimit|No space left"), "environment"),
+)  # fmt: skip
+
+
+def cluster(evidence: Evidence) -> tuple[TriageCard, ...]:
+    """One card for each group of failures, new ones first, then by size. Paths in cards are as the trace has them,
+    relative to the repository where they lie in it."""
+    failures = [failure for report in evidence.reports for failure in report.failures]
+    groups: dict[tuple[str, str, str], list[TestFailure]] = {}
+    for failure in failures:
+        groups.setdefault(_signature(failure), []).append(failure)
+    new = set(evidence.new_failures)
+    ordered = sorted(groups.values(), key=lambda group: (not any(f.name in new for f in group), -len(group)))
+    return tuple(_card(group, evidence) for group in ordered)
+
+
+def _signature(failure: TestFailure) -> tuple[str, str, str]:
+    frames = _locations(failure)
+    message = failure.message.partition("\n")[0]
+    for pattern, stand_in in _NORMAL:
+        message = pattern.sub(stand_in, message)
+    return failure.kind, message.strip()[:200], f"{frames[-1][0]}:{frames[-1][1]}" if frames else failure.file
+
+
+def _locations(failure: TestFailure) -> list[tuple[str, int]]:
+    """The frames of the trace that are the repository's own, outermost first."""
+    found: list[tuple[str, int]] = []
+    for pattern in _FRAMES:
+        found += [(path, int(line)) for path, line in pattern.findall(failure.trace)]
+    own = [place for place in found if not _FOREIGN.search(place[0])]
+    return list(dict.fromkeys(own)) or ([(failure.file, failure.line)] if failure.file else [])
+
+
+def _card(group: list[TestFailure], evidence: Evidence) -> TriageCard:
+    first = group[0]
+    locations = list(dict.fromkeys(place for failure in group for place in reversed(_locations(failure))))
+    message = first.message.strip().partition("\n")[0][:160] or "failed"
+    title = f"{first.kind}: {message}" if first.kind and not message.startswith(first.kind) else message
+    names = tuple(failure.name for failure in group)
+    cause = _cause(group, names, evidence)
+    return TriageCard(
+        title if len(group) == 1 else f"{title} ({len(group)} tests)",
+        names,
+        cause,
+        0.5 if cause != "unknown" else 0.0,
+        tuple((_relative(path), line) for path, line in locations[:_MOST_LOCATIONS]),
+        tuple(_quotes(group)),
+        "",
+        "rules",
+    )
+
+
+def _cause(group: list[TestFailure], names: tuple[str, ...], evidence: Evidence) -> TriageCause:
+    for pattern, cause in _CAUSES:
+        if pattern.search(f"{group[0].kind} {group[0].message}"):
+            return cause
+    if set(names) <= set(evidence.flaky):
+        return "flaky"
+    return "unrelated" if evidence.base and set(names) <= set(evidence.preexisting) else "unknown"
+
+
+def _quotes(group: Iterable[TestFailure]) -> list[str]:
+    quotes: list[str] = []
+    for failure in group:
+        lines = [line.strip() for line in failure.trace.splitlines() if line.lstrip().startswith(("E ", "assert"))]
+        quotes += [*lines[:2], failure.message.strip().partition("\n")[0]]
+    return [quote[:300] for quote in dict.fromkeys(quotes) if quote][:_MOST_EVIDENCE]
+
+
+def _relative(path: str) -> str:
+    return os.path.normpath(path)

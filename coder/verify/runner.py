@@ -1,0 +1,182 @@
+"""Runs the test commands on a draft and on its base, and weighs them against each other."""
+
+import asyncio
+import codecs
+import dataclasses
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from coder.config import Settings
+from coder.events import Emit, TestFinished, TestOutput, TestStarted
+from coder.repo.paths import looks_secret
+from coder.repo.repository import Repository
+from coder.sandbox import Sandbox, SandboxError, View
+from coder.store import Places, private_dir
+from coder.values import Evidence, TestReport
+from coder.verify.commands import TestCommand
+from coder.verify.compare import Difference, all_names, compare, holds
+from coder.verify.reports import JUNIT_FILE, extra_environment, make_report
+
+Side = Literal["base", "draft"]
+
+BASE_ALWAYS_BELOW_S = 120.0  # a run this short is repeated on the base even if it passed, to tell what was fixed
+_RERUN_BELOW_S = 60.0
+_DOUBTFUL = ("Timeout", "TimeLimit", "Connection", "Socket", "OSError", "BlockingIO", "BrokenPipe", "Interrupted")
+_NOT_WALKED = frozenset({".git", "node_modules", ".venv", "venv", ".tox", ".nox", "target", "__pycache__"})
+_MOST_WALKED = 20_000
+
+_base_reports: dict[tuple[str, str, str, tuple[str, ...]], TestReport] = {}
+
+
+class Verifier:
+    """Gathers evidence for drafts of one repository in one session."""
+
+    def __init__(
+        self, repository: Repository, sandbox: Sandbox, settings: Settings, places: Places, emit: Emit, session: str
+    ) -> None:
+        self._repository = repository
+        self._sandbox = sandbox
+        self._settings = settings
+        self._emit = emit
+        self._session = session
+        self._logs = private_dir(places.state / "logs" / session)
+        self._work = private_dir(places.cache / "verify")
+
+    async def run(self, commands: Sequence[TestCommand], snapshot: str, tree: str) -> Evidence:
+        """Run `commands` in order on `tree`, and on `snapshot` where that tells something. Both are tree ids.
+
+        The working tree, which the view is laid over, must not change meanwhile: then there is no evidence.
+        """
+        if not commands:
+            return Evidence(tree=tree, note="no test command")
+        under = (await asyncio.to_thread(self._repository.snapshot)).tree
+        masked = await asyncio.to_thread(self._secrets, under)
+        runs = []
+        try:
+            for command in commands:
+                runs.append(await self._compare(command, under, snapshot, tree, masked))
+        except SandboxError as error:
+            return Evidence(tree=tree, note=f"the sandbox failed: {error}")
+        after = (await asyncio.to_thread(self._repository.snapshot)).tree
+        if after != under:
+            return Evidence(tree=tree, note="the working tree changed while the tests ran, so they prove nothing")
+        return _weigh(tree, runs)
+
+    async def _compare(
+        self, command: TestCommand, under: str, snapshot: str, tree: str, masked: tuple[str, ...]
+    ) -> "_Run":
+        draft = await self._once(command, under, tree, "draft", masked)
+        base = None
+        if snapshot == tree:
+            base = draft
+        elif not draft.ok or draft.duration_s < BASE_ALWAYS_BELOW_S:
+            base = await self._on_base(command, under, snapshot, masked)
+        difference = compare(base, draft)
+        flaky: tuple[str, ...] = ()
+        if difference.new and _in_doubt(draft, difference.new):
+            again = await self._once(command, under, tree, "draft", masked)
+            still = compare(base, again).new
+            flaky = tuple(name for name in difference.new if name not in still) if again.ran else ()
+            difference = dataclasses.replace(difference, new=tuple(n for n in difference.new if n not in flaky))
+        return _Run(draft, None if base is draft else base, difference, flaky)
+
+    async def _on_base(self, command: TestCommand, under: str, snapshot: str, masked: tuple[str, ...]) -> TestReport:
+        key = (self._session, str(self._repository.location.root), snapshot, command.argv)
+        if key not in _base_reports:
+            _base_reports[key] = await self._once(command, under, snapshot, "base", masked)
+        return _base_reports[key]
+
+    async def _once(
+        self, command: TestCommand, under: str, tree: str, side: Side, masked: tuple[str, ...]
+    ) -> TestReport:
+        self._emit(TestStarted(command.argv, side))
+        changed = Path(tempfile.mkdtemp(prefix="changed-", dir=self._work))
+        try:
+            deleted = await asyncio.to_thread(self._repository.materialise, under, tree, changed)
+            view = View(self._repository.location.root, changed, tuple(deleted), masked)
+            log = self._logs / f"{side}-{hashlib.sha256(os.fsencode(changed.name)).hexdigest()[:12]}.log"
+            result = await self._sandbox.run(
+                command.argv,
+                view,
+                timeout=self._settings.test.timeout,
+                on_output=_decoder(self._emit),
+                log=log,
+                want=(JUNIT_FILE,),
+                env=extra_environment(command.argv),
+            )
+        finally:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, changed, True))
+        report = await asyncio.to_thread(make_report, command.argv, tree, view.root, result, str(self._sandbox))
+        self._emit(TestFinished(report, side))
+        return report
+
+    def _secrets(self, under: str) -> tuple[str, ...]:
+        """Files that look like secrets and are not part of the tree (ignored ones), unless the user lets them in."""
+        known = {file.path for file in self._repository.files(under)}
+        allowed = set(self._settings.sandbox.unmask)
+        root = self._repository.location.root
+        return tuple(path for path in _walk(root) if path not in known and path not in allowed and looks_secret(path))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Run:
+    draft: TestReport
+    base: TestReport | None
+    difference: Difference
+    flaky: tuple[str, ...]
+
+
+def _weigh(tree: str, runs: Sequence[_Run]) -> Evidence:
+    differences = [run.difference for run in runs]
+    good = all(_good(run) for run in runs)
+    silent = [" ".join(run.draft.command) for run in runs if run.draft.ran == 0]
+    return Evidence(
+        "passed" if good else "failed",
+        tree,
+        tuple(run.draft for run in runs),
+        tuple(run.base for run in runs if run.base),
+        all_names(differences, "new"),
+        all_names(differences, "fixed"),
+        all_names(differences, "preexisting"),
+        tuple(dict.fromkeys(name for run in runs for name in run.flaky)),
+        f"no test was run by: {', '.join(silent)}" if silent else "",
+    )
+
+
+def _good(run: _Run) -> bool:
+    compared = run.base is not None or not run.difference.new
+    return holds(run.draft, run.difference.new if compared else ("unknown",))
+
+
+def _in_doubt(draft: TestReport, new: Iterable[str]) -> bool:
+    """Whether a failure may be chance: then one more run tells. Cheap runs are always repeated."""
+    kinds = [failure.kind for failure in draft.failures if failure.name in set(new)]
+    chancy = any(word in kind for kind in kinds for word in _DOUBTFUL)
+    return not draft.timed_out and (draft.duration_s < _RERUN_BELOW_S or chancy)
+
+
+def _walk(root: Path) -> Iterable[str]:
+    seen = 0
+    for top, directories, files in os.walk(root):
+        directories[:] = [name for name in directories if name not in _NOT_WALKED]
+        for name in files:
+            yield os.path.relpath(os.path.join(top, name), root)
+        seen += len(files)
+        if seen > _MOST_WALKED:
+            return
+
+
+def _decoder(emit: Emit) -> Callable[[bytes], None]:
+    """Bytes as they come, as text events: a character cut between two portions is put together again."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+    def show(portion: bytes) -> None:
+        if text := decode(portion):
+            emit(TestOutput(text))
+
+    return show
