@@ -18,7 +18,7 @@ from coder.repo.patch.edits import (
     Resolution,
     TreeView,
 )
-from coder.repo.patch.find import find_edits
+from coder.repo.patch.find import Reading, read_edits
 from coder.repo.patch.resolve import resolve, resolve_edits
 
 __all__ = [
@@ -32,10 +32,11 @@ __all__ = [
     "PatchRefused",
     "Problem",
     "ProblemKind",
+    "Reading",
     "Resolution",
     "TreeView",
-    "find_edits",
     "has_edit",
+    "read_edits",
     "resolve",
     "resolve_edits",
 ]
@@ -47,6 +48,6 @@ def has_edit(text: str) -> bool:
     Files shown in a fence do not count; they may only illustrate.
     """
     try:
-        return bool(find_edits(text, lambda name: False, whole_files=False))
+        return bool(read_edits(text, lambda name: False, whole_files=False).edits)
     except BadEdit:
         return True

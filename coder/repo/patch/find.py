@@ -14,17 +14,34 @@ _INDENTED_MARK = re.compile(
 )
 
 
-def find_edits(text: str, known: Known, whole_files: bool = True) -> tuple[Edit, ...]:
-    """All edits of the reply, in its order; empty if there are none. Raises BadEdit for one that cannot be read.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The edits of a reply in its order, and what was not taken for one, in words for the user."""
+
+    edits: tuple[Edit, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_edits(text: str, known: Known, whole_files: bool = True) -> Reading:
+    """All edits of the reply. Raises BadEdit for one that cannot be read.
 
     A reply that came escaped a second time is unescaped; one without an edit at column 0 is read again without its
     indentation. `whole_files=False` leaves out fenced files, which a reply may also show for illustration.
     """
     text = unescaped(text) or text
     for variant in (text, dedented(text, _INDENTED_MARK)):
-        if variant and (edits := _scan(Reply.of(variant), known, whole_files)):
-            return edits
-    return ()
+        if variant and (reading := _scan(Reply.of(variant), known, whole_files)).edits:
+            return _without_illustrations(reading, known)
+    return Reading(())
+
+
+def _without_illustrations(reading: Reading, known: Known) -> Reading:
+    """Where a reply edits in an explicit format, its fences show parts of files, unless one is the file's first."""
+    if all(edit.action == "replace" for edit in reading.edits):
+        return reading
+    shown = [edit for edit in reading.edits if edit.action == "replace" and known(edit.path)]
+    notes = [f"{edit.path}: a fenced text without edit marks was taken for an illustration" for edit in shown]
+    return Reading(tuple(edit for edit in reading.edits if edit not in shown), (*reading.notes, *notes))
 
 
 @dataclass
@@ -36,9 +53,10 @@ class _Scan:
     before_fence: int = 0  # how many edits there were when it opened
     lowest: int = 0
     last_path: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
-def _scan(reply: Reply, known: Known, whole_files: bool) -> tuple[Edit, ...]:
+def _scan(reply: Reply, known: Known, whole_files: bool) -> Reading:
     state = _Scan()
     i = 0
     while i < len(reply.lines):
@@ -57,7 +75,7 @@ def _scan(reply: Reply, known: Known, whole_files: bool) -> tuple[Edit, ...]:
         i += 1
     if state.fence is not None and any(edit.format != "V4A" for edit in state.edits[state.before_fence :]):
         raise BadEdit("truncated", "the fence around the edit is not closed: it was cut off", state.edits[-1].path)
-    return tuple(state.edits)
+    return Reading(tuple(state.edits), tuple(state.notes))
 
 
 def _read_edit(reply: Reply, i: int, known: Known, state: _Scan) -> int:
@@ -102,6 +120,9 @@ def _read_whole_file(reply: Reply, i: int, fence: Fence, known: Known, state: _S
     if not path or _starts_block_soon(reply, i, fence):
         return 0
     edit, after = whole_file.read_file(path, fence, reply, i + 1)
+    if any(search_replace.ends_block(line.text) for line in edit.hunks[0].lines):
+        state.notes.append(f"{path}: a SEARCH/REPLACE block without its opening mark was left out")
+        return 0
     state.edits.append(edit)
     return after
 

@@ -1,8 +1,6 @@
 """Places a hunk in a file: every reading of the hunk goes down the ladder before the next reading is tried."""
 
-import html
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -10,6 +8,7 @@ from coder.repo.patch import elision, fuzz
 from coder.repo.patch.edits import Hunk, Line
 from coder.repo.patch.hints import anchor_places, choose
 from coder.repo.patch.match import ALIKE, BARE, RUNGS, Rung, Target
+from coder.repo.patch.readings import loose_readings, readings
 from coder.repo.patch.regions import Rows, Unplaced, regions
 
 
@@ -31,7 +30,7 @@ def place(hunk: Hunk, target: Target, shift: int = 0, *, loosely: bool = True) -
     _check_anchors(hunk, target)
     if not hunk.old:
         return [_place_insertion(hunk, target, shift)]
-    for reading in _readings(hunk):
+    for reading in readings(hunk):
         if (placed := _on_rungs(reading, target, shift)) is not None:
             return [placed]
     if placed_parts := _in_parts(hunk, target, shift):
@@ -40,10 +39,10 @@ def place(hunk: Hunk, target: Target, shift: int = 0, *, loosely: bool = True) -
         raise Unplaced("stale", "the change is already there")
     if not loosely:
         raise Unplaced("not_found", "the old lines are not in the file")
-    for reading in _loose_readings(hunk):
+    for reading in loose_readings(hunk):
         if (placed := _on_rungs(reading, target, shift)) is not None:
             return [placed]
-    for reading in _readings(hunk):
+    for reading in readings(hunk):
         if (placed := _fuzzy(reading, target, shift)) is not None:
             return [placed]
     raise Unplaced("not_found", "the old lines are not in the file")
@@ -87,79 +86,6 @@ def _headed(hunk: Hunk, target: Target, line: int) -> Hunk:
     if line == 0:
         return hunk
     return replace(hunk, lines=(Line(" ", target.lines[line - 1]), *hunk.lines))
-
-
-# ── readings: what the model may have meant to write ─────────────────────────────────────────────
-
-
-def _readings(hunk: Hunk) -> Iterator[Hunk]:
-    """As written; without prose after it; without line numbers copied from a listing; without HTML entities."""
-    yield hunk
-    for cut in _tail_cuts(hunk):
-        yield _shortened(hunk, 0, cut)
-    if (plain := _mapped(hunk, _unnumbered(hunk))) is not None:
-        yield plain
-    if (plain := _mapped(hunk, _unescaped(hunk))) is not None:
-        yield plain
-
-
-def _tail_cuts(hunk: Hunk) -> list[int]:
-    """How many closing lines to leave out, fewest first: from each empty line in the tail on, then the whole tail."""
-    size = len(hunk.lines)
-    cuts = [size - i for i in range(size - hunk.tail, size) if not hunk.lines[i].text.strip() or i == size - hunk.tail]
-    return sorted(set(cuts))
-
-
-def _shortened(hunk: Hunk, head: int, tail: int) -> Hunk:
-    """The hunk without its first `head` and last `tail` lines; the line number moves along."""
-    lines = hunk.lines[head : len(hunk.lines) - tail]
-    dropped = sum(line.kind != "+" for line in hunk.lines[:head])
-    return replace(hunk, lines=lines, tail=max(0, hunk.tail - tail), start=hunk.start + dropped if hunk.start else 0)
-
-
-def _mapped(hunk: Hunk, change: Callable[[str], str] | None) -> Hunk | None:
-    if change is None:
-        return None
-    return replace(hunk, lines=tuple(replace(line, text=change(line.text)) for line in hunk.lines))
-
-
-_NUMBERED = re.compile(r"\s*\d+(?: ?[|:\u2502\u2192]|\t) ?")
-
-
-def _unnumbered(hunk: Hunk) -> Callable[[str], str] | None:
-    """A listing's line numbers, if every line of the hunk that is not empty has one."""
-    written = [line.text for line in hunk.lines if line.text.strip()]
-    if not written or not all(_NUMBERED.match(text) for text in written):
-        return None
-    return lambda text: _NUMBERED.sub("", text, count=1)
-
-
-def _unescaped(hunk: Hunk) -> Callable[[str], str] | None:
-    """HTML entities, if the hunk has some and no character that such escaping would have replaced."""
-    text = "\n".join(line.text for line in hunk.lines)
-    if (
-        "&" not in text
-        or "<" in text
-        or ">" in text
-        or re.search(r"&(?!(?:lt|gt|amp|quot|apos|#\d+|#x[\da-f]+);)", text)
-    ):
-        return None
-    return html.unescape
-
-
-def _loose_readings(hunk: Hunk) -> Iterator[Hunk]:
-    """Without the empty lines at the ends of a block, which are often layout. Only after a check that the change
-    is not there already: less context makes it easier to apply twice."""
-    head = _blank_ends(hunk.lines)
-    tail = _blank_ends(hunk.lines[::-1])
-    if head + tail and head + tail < len(hunk.lines):
-        shorter = _shortened(hunk, head, tail)
-        if shorter.old and shorter.changes:
-            yield shorter
-
-
-def _blank_ends(lines: tuple[Line, ...]) -> int:
-    return next((i for i, line in enumerate(lines) if line.kind == "+" or line.text.strip()), 0)
 
 
 # ── one reading on the ladder ────────────────────────────────────────────────────────────────────

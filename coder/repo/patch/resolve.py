@@ -17,9 +17,10 @@ from coder.repo.patch.edits import (
 )
 from coder.repo.patch.elision import is_elision
 from coder.repo.patch.feedback import feedback, nearest_lines
-from coder.repo.patch.find import find_edits
+from coder.repo.patch.find import read_edits
 from coder.repo.patch.match import Target
 from coder.repo.patch.place import Placed, place
+from coder.repo.patch.readings import entities_undone
 from coder.repo.patch.regions import Unplaced
 from coder.repo.patch.splice import Change, changes_of, merged, spliced, with_bom_of, with_last_end
 from coder.repo.patch.targets import Targets
@@ -36,12 +37,13 @@ def resolve(text: str, view: TreeView, *, complete: bool = True) -> Resolution:
         raise _refused(Problem("", 0, "truncated", "the reply was cut off"))
     targets = Targets(view)
     try:
-        edits = find_edits(text, targets.known)
+        reading = read_edits(text, targets.known)
     except BadEdit as bad:
         raise _refused(bad.problem) from bad
-    if not edits:
+    if not reading.edits:
         raise _refused(Problem("", 0, "malformed", "there is no edit in the reply"))
-    return resolve_edits(edits, view)
+    resolution = resolve_edits(reading.edits, view)
+    return replace(resolution, warnings=(*reading.notes, *resolution.warnings))
 
 
 def resolve_edits(edits: Sequence[Edit], view: TreeView) -> Resolution:
@@ -277,6 +279,7 @@ def _updated(path: str, content: FileText, hunks: Sequence[Hunk], literal_ends: 
     """The file with all hunks applied: each found in the file as it is, or, if one is not there, after the ones
     before it. Only when both fail to the letter may a hunk have a mistake."""
     problems: _Problems
+    hunks = entities_undone(hunks, content.lines)
     for loosely in (False, True):
         for in_turn in (False, True):
             heard: list[str] = []

@@ -20,6 +20,10 @@ def starts_block(line: str) -> bool:
     return _SEARCH.match(line) is not None
 
 
+def ends_block(line: str) -> bool:
+    return _REPLACE.match(line) is not None
+
+
 def read_block(reply: Reply, start: int, lowest: int, last_path: str, known: Known) -> tuple[Edit, int]:
     """The block at `start`, and where it ends. Its path line stands above it, not before line `lowest`;
     without one the block belongs to `last_path`."""
