@@ -5,18 +5,18 @@ import time
 from pathlib import Path
 
 import pytest
-from coder.model.client import Client
 
 from coder.agents.agent import make_agent
 from coder.agents.loop import Limits, run_turn
 from coder.agents.tool import Desk
 from coder.config import Settings
-from coder.errors import LimitReached, TemporaryApiError
+from coder.errors import ApiError, LimitReached, TemporaryApiError
 from coder.events import DraftChanged, Notice, ReplyFinished, StepStarted, ToolFinished
+from coder.model.client import Client
 from coder.model.messages import user_message
 from coder.tools import ALL
 from tests.desk import FIX, bench, outputs, settings, turn
-from tests.fake_openai import FakeOpenAI, forever, free_text_call, reasoning, refusal, text, tool_call
+from tests.fake_openai import FakeOpenAI, forever, free_text_call, reasoning, refusal, text, too_long, tool_call
 
 READ = tool_call("read_files", {"files": [{"path": "calc.py", "first": None, "last": None}]})
 
@@ -157,6 +157,23 @@ def test_a_refused_edit_as_text_goes_back_and_the_same_again_ends_the_turn(tmp_p
         end = turn(place, server)
         assert (end.status, len(server.requests)) == ("repeated", 2)
         assert "refused as a whole" in str(server.requests[1].body["input"][-1])
+
+
+def test_a_diff_in_the_report_of_an_edit_is_no_second_edit(tmp_path: Path):
+    report = text(f"Done:\n```\n{FIX}```\n")
+    with bench(tmp_path) as place, FakeOpenAI([free_text_call("apply_patch", FIX), report]) as server:
+        assert turn(place, server).status == "finished" and len(place.seen(DraftChanged)) == 1
+
+
+def test_a_conversation_too_long_for_the_server_is_shortened_once(tmp_path: Path):
+    reads = [tool_call("read_files", {"files": [{"path": "long.txt", "first": n, "last": None}]}) for n in (1, 2, 3)]
+    files = {"long.txt": "some words here\n" * 3_000}
+    with bench(tmp_path, files) as place, FakeOpenAI([*reads, too_long(), text("Done.")]) as server:
+        assert turn(place, server, limits=Limits(max_input=60_000)).status == "finished"
+        assert [len(body["input"]) for body in server.bodies()] == [1, 3, 5, 7, 4] and server.refusals == []
+        assert any("too long for the server" in event.text for event in place.seen(Notice))
+    with bench(tmp_path / "2") as place, FakeOpenAI([too_long()]) as server, pytest.raises(ApiError):
+        turn(place, server)
 
 
 def test_limits_are_checked_before_the_call(tmp_path: Path):

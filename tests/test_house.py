@@ -58,7 +58,7 @@ def room_of(file: str) -> str:
 
 @cache
 def sources() -> dict[str, ast.Module]:
-    paths = sorted(path for path in PACKAGE.rglob("*.py") if "_prompts" not in path.parts)
+    paths = sorted(path for path in PACKAGE.rglob("*.py") if not {"_prompts", "sample"} & {*path.parts})
     return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in paths}
 
 

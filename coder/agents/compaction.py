@@ -40,14 +40,22 @@ class Window:
         """Compact `history` in place if it does not fit. Raises LimitReached if it can't be made to fit."""
         if self.tokens(history) <= self.max_input:
             return False
-        history[:] = compact(history, edits, int(self.max_input * KEPT))
-        self.compactions += 1
-        self._tokens, self._items = self._fixed, 0
+        self.shrink(history, edits)
         if self.tokens(history) > self.max_input:
             raise LimitReached(
                 f"the conversation does not fit the model's {self.max_input} input tokens any more",
                 "start a new session, or lower --context-budget",
             )
+        return True
+
+    def shrink(self, history: list[dict[str, Any]], edits: Sequence[str]) -> bool:
+        """Compact `history` in place, whatever its size. False if it has no steps that could go."""
+        shorter = compact(history, edits, int(self.max_input * KEPT))
+        if sum(map(_tokens, shorter)) >= sum(map(_tokens, history)):
+            return False
+        history[:] = shorter
+        self.compactions += 1
+        self._tokens, self._items = self._fixed, 0
         return True
 
 

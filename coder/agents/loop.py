@@ -9,10 +9,10 @@ from coder.agents.calls import INTERRUPTED, Calls
 from coder.agents.compaction import Window
 from coder.agents.text_edit import take_text_edit
 from coder.agents.tool import Desk
-from coder.errors import LimitReached
+from coder.errors import ApiError, LimitReached
 from coder.events import Notice, ReplyFinished, StepAbandoned, StepStarted, TextDelta
 from coder.model.client import Client
-from coder.model.messages import tool_output, user_message
+from coder.model.messages import TOO_LONG, Reply, Request, tool_output, user_message
 
 Ending = Literal["finished", "malformed", "repeated", "max_output", "content_filter", "refusal"]
 
@@ -64,15 +64,14 @@ async def run_turn(
     the turn is cancelled, `history` stays one that the provider accepts.
     """
     calls, window = Calls(agent.tools, desk), Window(limits.max_input, agent.fixed_text)
-    step, cut, refused_text = 0, False, ""
+    step, cut, refused_text, begun_with = 0, False, "", desk.draft.tree
     while True:
         step += 1
         limits.check(step)
         if window.make_room(history, desk.edits):
             calls.forget()
         desk.emit(StepStarted(step, window.tokens(history)))
-        request = agent.request(history, f"{cache_key}:{window.compactions}" if window.compactions else cache_key)
-        reply = await client.reply(request, lambda text: desk.emit(TextDelta(text)))
+        reply = await _ask(agent, client, history, desk, window, cache_key)
         if reply.finish == "max_output" and not cut:
             cut = True
             desk.emit(StepAbandoned("the reply was cut off at the output limit"))
@@ -93,10 +92,29 @@ async def run_turn(
             return TurnEnd(calls.fault, reply.text, step)
         if reply.calls:
             continue
-        refusal = await take_text_edit(reply.text, desk) if agent.edits else ""
+        by_text = agent.edits and desk.draft.tree == begun_with  # after edits by tool, a diff only reports them
+        refusal = await take_text_edit(reply.text, desk) if by_text else ""
         if not refusal:
             return TurnEnd("finished", reply.text, step)
         if reply.text == refused_text:
             return TurnEnd("repeated", reply.text, step)
         refused_text = reply.text
         history += [user_message(refusal)]
+
+
+async def _ask(
+    agent: Agent, client: Client, history: list[dict[str, Any]], desk: Desk, window: Window, cache_key: str
+) -> Reply:
+    """The reply to the conversation. If the server finds it too long, the older steps go, once and said aloud."""
+    try:
+        return await client.reply(_request(agent, history, window, cache_key), lambda text: desk.emit(TextDelta(text)))
+    except ApiError as error:
+        if error.code not in TOO_LONG or not window.shrink(history, desk.edits):
+            raise
+        desk.emit(Notice("the conversation was too long for the server: its older steps were left out", "warning"))
+    return await client.reply(_request(agent, history, window, cache_key), lambda text: desk.emit(TextDelta(text)))
+
+
+def _request(agent: Agent, history: list[dict[str, Any]], window: Window, cache_key: str) -> Request:
+    """A compacted conversation is another prefix, so it gets a cache key of its own."""
+    return agent.request(history, f"{cache_key}:{window.compactions}" if window.compactions else cache_key)
