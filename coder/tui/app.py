@@ -94,7 +94,7 @@ class CoderApp(App[int]):
         super().__init__(driver_class=ScreenDriver if terminal else None)
         self.animation_level = "none"
         self.facts = Facts()
-        self.turns = Turns(open_session, task, self._turn_ended)
+        self.turns = Turns(open_session, task, self._turn_ended, options.warm)
         self.proposal: Proposal | None = None
         self._bridge: Bridge | None = None
         self._words = ""

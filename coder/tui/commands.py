@@ -102,7 +102,7 @@ def choose_file(app: CoderApp, path: str, what: str) -> None:
     """Pin a file (in full, first) or drop it, and show the plan that this makes."""
 
     async def change(session: SessionLike) -> None:
-        (session.pin if what == "pin" else session.drop)((path,))
+        (session.pin if what == "pin" else session.drop)(path)
         await _plan(app, session, "")
 
     _with_session(app, change)

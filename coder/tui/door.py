@@ -20,9 +20,9 @@ class SessionLike(Protocol):
 
     async def plan(self, task: str = "") -> ContextPlan: ...
 
-    def pin(self, paths: Sequence[str]) -> None: ...
+    def pin(self, path: str) -> None: ...
 
-    def drop(self, paths: Sequence[str]) -> None: ...
+    def drop(self, path: str) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -41,7 +41,10 @@ class TrustQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ScreenOptions:
-    """The first frame and the user's taste. `context_cap` is the tokens of input that the model really takes."""
+    """The first frame and the user's taste. `context_cap` is the tokens of input that the model really takes.
+
+    `warm` are imports for the first turn that need not wait for it; they run in a thread once the session is open.
+    """
 
     root: str = ""
     branch: str = ""

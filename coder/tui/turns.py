@@ -1,7 +1,7 @@
 """The session's turns as the screen runs them: one at a time, the next ones waiting, each can be interrupted."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from coder.events import Ask, Emit
 from coder.tui.door import OpenSession, SessionLike
@@ -12,11 +12,18 @@ CLOSING_S = 2.0  # how long a cancelled turn may take to put things in order bef
 class Turns:
     """`ended` is called after the opening and after each turn, with what ended it early or None."""
 
-    def __init__(self, open_session: OpenSession, first: str, ended: Callable[[BaseException | None], None]) -> None:
+    def __init__(
+        self,
+        open_session: OpenSession,
+        first: str,
+        ended: Callable[[BaseException | None], None],
+        warm: Sequence[Callable[[], None]] = (),
+    ) -> None:
         self.session: SessionLike | None = None
         self.waiting = [first] if first else []
         self._open_session = open_session
         self._ended = ended
+        self._warm = warm
         self._task: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
 
@@ -34,6 +41,8 @@ class Turns:
             self._ended(error)
         else:
             self._ended(None)
+            for warm in self._warm:
+                await asyncio.to_thread(warm)
 
     def start(self) -> bool:
         """Start the oldest waiting task, if the session is open and nothing runs."""

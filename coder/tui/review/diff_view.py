@@ -200,7 +200,7 @@ class DiffView(LineView, can_focus=True):
             hunk = file.hunks[row.hunk]
             section = visible(hunk.section.decode("utf-8", "surrogateescape")).replace("\n", " ").replace("\t", " ")
             where = f"@@ −{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} {section}".rstrip()
-        label = f" {mark if mark != 'undecided' else ''} {row.hunk + 1}/{max(1, len(file.hunks))} "
+        label = f" {mark if mark != 'undecided' else ''} {row.hunk + 1}/{max(1, len(file.hunks))}  "
         room = width - 2 - len(label)
         where = clip(where, room)
         under = " cursor" if here else ""
