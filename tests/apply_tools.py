@@ -8,6 +8,9 @@ from pathlib import Path
 from coder.repo.apply import FileChange
 from coder.store import Places
 
+# Where hundreds of rounds cost little: a directory in memory, if there is one.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
 Picture = dict[str, tuple[str, int, bytes]]
 
 

@@ -191,6 +191,14 @@ def test_odd_names_are_ordinary(here):
     assert sorted(os.listdir(spot.root / "d")) == sorted(names)
 
 
+def test_a_renamed_file_keeps_its_mode(here):
+    spot, places = here
+    write(spot.root / "old", b"1", 0o750)
+    moved = FileChange("new", None, None, b"1", None, renamed_from="old")
+    apply(spot, places, [moved, delete("old", b"1")], "")
+    assert picture(spot.root)["new"] == ("-", 0o750, b"1")
+
+
 def test_nothing_to_change_leaves_no_checkpoint(here):
     spot, places = here
     write(spot.root / "a", b"1")

@@ -2,9 +2,11 @@
 
 import ctypes
 import os
+import random
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from coder.errors import CoderError, Failed
+from coder.errors import CoderError, Failed, Interrupted
 from coder.repo.apply import apply, recover
 from coder.repo.checkpoint import list_checkpoints
 from coder.repo.journal import Vault
 from coder.store import Places
-from tests.apply_tools import Picture, Spot, create, delete, modify, new_spot, picture, write
+from tests.apply_tools import MEMORY, Picture, Spot, create, delete, modify, new_spot, picture, write
 
 STRACE = shutil.which("strace")
 needs_strace = pytest.mark.skipif(STRACE is None, reason="strace is not installed")
@@ -41,9 +43,7 @@ CALLS = (
 
 @pytest.fixture
 def base() -> Iterator[Path]:
-    """A directory in memory, where hundreds of rounds cost little."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="coder-test-", dir=memory) as name:
+    with tempfile.TemporaryDirectory(prefix="coder-test-", dir=MEMORY) as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
@@ -323,6 +323,31 @@ def test_what_another_user_may_not_write_stays_as_it_is(base):
 
     assert os.waitstatus_to_exitcode(os.waitpid(fork(work), 0)[1]) == 0
     assert picture(spot.root) == before | {"a": ("-", 0o644, b"2")}
+
+
+def test_signals_at_any_moment_leave_all_old_or_all_new(base):
+    """A handler that raises, as coder's does, twice in a row; nothing is recovered afterwards."""
+    chance = random.Random(1)
+
+    def stop(number: int, frame: object) -> None:
+        raise Interrupted(number)
+
+    def work(spot: Spot, places: Places) -> None:
+        signal.signal(signal.SIGTERM, stop)
+        try:
+            apply(spot, places, CHANGES, "signal")
+        except Interrupted:
+            return
+
+    for turn in range(60):
+        spot, places = new_spot(base / str(turn))
+        old = three(spot)
+        child = fork(lambda spot=spot, places=places: work(spot, places))
+        for _ in range(2):
+            time.sleep(chance.random() * 0.004)
+            os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        check(spot, places, old, after=f"signal {turn}")
 
 
 def test_few_open_files_are_enough(base):

@@ -3,18 +3,20 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coder.errors import UserError
 from coder.repo.apply import FileChange, Stale, apply
 from coder.repo.checkpoint import list_checkpoints, preview, prune, undo
 from coder.store import Places
-from tests.apply_tools import Spot, create, delete, modify, new_spot, picture, write
+from coder.values import Checkpoint
+from tests.apply_tools import MEMORY, Spot, create, delete, modify, new_spot, picture, write
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def here(tmp_path: Path) -> tuple[Spot, Places]:
     return new_spot(tmp_path)
 
 
-def three_files(spot: Spot, places: Places):
+def three_files(spot: Spot, places: Places) -> Checkpoint:
     write(spot.root / "a", b"1", 0o640)
     write(spot.root / "gone/b", b"2", 0o755)
     changes = [modify("a", b"1", b"one"), create("new/c", b"three"), delete("gone/b", b"2")]
@@ -35,7 +37,7 @@ def test_undo_restores_bytes_modes_and_directories(here):
     write(spot.root / "gone/b", b"2", 0o755)
     (spot.root / "gone").chmod(0o700)
     before = picture(spot.root)
-    done = three_files_again(spot, places)
+    done = three_files(spot, places)
     applied = picture(spot.root)
     undone = undo(spot, places)
     assert picture(spot.root) == before
@@ -44,11 +46,6 @@ def test_undo_restores_bytes_modes_and_directories(here):
     assert [c.id for c in list_checkpoints(spot, places) if c.undone] == [undone.id]
     undo(spot, places, done.id)
     assert picture(spot.root) == before
-
-
-def three_files_again(spot: Spot, places: Places):
-    changes = [modify("a", b"1", b"one"), create("new/c", b"three"), delete("gone/b", b"2")]
-    return apply(spot, places, changes, "three")
 
 
 def test_the_preview_says_what_undo_will_do(here):
@@ -225,41 +222,34 @@ def test_a_damaged_checkpoint_is_left_out_and_harms_nothing(here):
     assert [c.label for c in list_checkpoints(spot, places)] == ["whole"]
 
 
-# A tree of few names, so that files and directories meet, and change sets over it.
+# A tree of few names, so that files and directories meet, and two states of it.
 NAMES = st.sampled_from(["a", "b", "a/b", "a/b/c", "d/e", "d/f", "d/g/h", "caf\udce9"])
-FILES = st.dictionaries(
-    NAMES, st.tuples(st.binary(max_size=40), st.sampled_from([0o644, 0o755, 0o600, 0o444])), max_size=6
+MODES = st.sampled_from([0o644, 0o755, 0o600, 0o444])
+FILES = st.dictionaries(NAMES, st.tuples(st.binary(max_size=40), MODES), max_size=6).filter(
+    lambda files: not any(other.startswith(f"{path}/") for path in files for other in files)
 )
 
 
-def fits(files) -> bool:
-    return not any(other.startswith(f"{path}/") for path in files for other in files)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(FILES.filter(fits), FILES.filter(fits))
-def test_apply_then_undo_is_the_identity(tmp_path_factory, old, new):
-    base = tmp_path_factory.mktemp("identity")
-    spot, places = new_spot(base)
-    (spot.root / "d").mkdir(mode=0o711)
-    (spot.root / "a").mkdir(mode=0o700) if "a" not in old else None
-    for path, (content, mode) in old.items():
-        write(spot.root / path, content, mode)
-    changes = []
-    for path in sorted(old.keys() | new.keys()):
-        before, after = old.get(path), new.get(path)
-        executable = bool(after[1] & 0o100) if after else None
-        changes.append(FileChange(path, before and before[0], None, after and after[0], executable))
-    start = picture(spot.root)
-    if any(path == "a" for path in new) and "a" not in old and not any(path.startswith("a/") for path in old):
-        shutil.rmtree(spot.root / "a")  # a directory without files of ours cannot become a file
-        start = picture(spot.root)
-    done = apply(spot, places, changes, "property")
-    applied = picture(spot.root)
-    assert {p: c for p, (kind, _, c) in applied.items() if kind == "-"} == {p: c for p, (c, _) in new.items()}
-    if done.id:
-        undone = undo(spot, places)
-        assert picture(spot.root) == start
-        undo(spot, places, undone.id)
-        assert picture(spot.root) == applied
-    shutil.rmtree(base)
+@settings(max_examples=80, deadline=None, database=None)
+@given(FILES, FILES)
+def test_apply_then_undo_is_the_identity(old, new):
+    with tempfile.TemporaryDirectory(prefix="coder-test-", dir=MEMORY) as name:
+        spot, places = new_spot(Path(name))
+        (spot.root / "d").mkdir(mode=0o711)  # may stay empty, and must then stay
+        for path, (content, mode) in old.items():
+            write(spot.root / path, content, mode)
+        before = picture(spot.root)
+        changes = [
+            FileChange(path, *old.get(path, (None, None)), new[path][0], bool(new[path][1] & 0o100))
+            if path in new
+            else delete(path, old[path][0])
+            for path in old.keys() | new.keys()
+        ]
+        done = apply(spot, places, changes, "property")
+        after = picture(spot.root)
+        assert {path: seen[2] for path, seen in after.items() if seen[0] == "-"} == {p: c for p, (c, _) in new.items()}
+        if done.id:
+            undone = undo(spot, places)
+            assert picture(spot.root) == before
+            undo(spot, places, undone.id)
+            assert picture(spot.root) == after

@@ -6,6 +6,8 @@ exchange names, mark as done, tidy up. Everything before the mark can be taken b
 
 import contextlib
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -25,14 +27,16 @@ if TYPE_CHECKING:
 
 __all__ = ["FileChange", "Stale", "apply", "change_tree", "recover", "tree_to_change"]
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
 
 def apply(location: "Location", places: Places, changes: Sequence[FileChange], label: str) -> Checkpoint:
     """Make `changes` in the working tree, or none of them; blocking. An interrupted earlier change is recovered first.
 
     Returns the checkpoint that `undo` takes, with warnings; its id is "" if there was nothing to change. Raises Stale
     when a file is not what `before` says, Refused for links and other things that are never written to, and Failed
-    when the system says no: the tree is then as it was. Call it in a worker thread, where a signal raises nothing: an
-    interrupt that arrives after the change was marked as done cannot be told from one that came before.
+    when the system says no: the tree is then as it was. In the main thread a signal waits until the change is made;
+    what its handler raises then does not mean that the change was not.
     """
     with tree_to_change(location, places) as (vault, tree, messages):
         planned = plan(tree, changes)
@@ -61,7 +65,7 @@ def tree_to_change(location: "Location", places: Places) -> Iterator[tuple[Vault
     """The working tree, locked and recovered, with the messages of the recovery. Failures of the system are Failed."""
     vault = Vault(places, location.root)
     try:
-        with vault.lock(), Tree(location.root) as tree:
+        with vault.lock(), held_signals(), Tree(location.root) as tree:
             yield vault, tree, _recover_first(vault, tree)
     except Obstacle as error:
         raise Stale((error.path,), f"is a {error.kind} now") from error
@@ -116,9 +120,8 @@ def _write_beside(tree: Tree, planned: Plan) -> list[str]:
     for step in planned.steps:
         if step.after is None:
             continue
-        after, found = step.after, planned.replaced.get(step.path)
-        mode = after.mode if after.mode >= 0 else None
-        creation = Creation(mode, after.executable, after.uid, after.gid, step.path if found else "")
+        after, mode = step.after, step.after.mode if step.after.mode >= 0 else None
+        creation = Creation(mode, after.executable, after.uid, after.gid, planned.models.get(step.path, ""))
         with _about(step.path):
             lost = tree.create(step.temp, planned.contents[step.path], creation)
         warnings += [f"{visible_line(step.path)} could not keep its {what}" for what in lost]
@@ -175,6 +178,22 @@ def _tidy_up(vault: Vault, tree: Tree, record: Record) -> tuple[str, ...]:
         return finish(vault, tree, record)
     except (OSError, Obstacle, Failed) as error:
         return (f"the change is in place, but not tidied up ({explain(error)}); the next start of coder does that",)
+
+
+@contextlib.contextmanager
+def held_signals() -> Iterator[None]:
+    """Keep signals that ask to end waiting, so that their handlers raise after a change and not within it.
+
+    Only the main thread runs handlers; in another one there is nothing to hold.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

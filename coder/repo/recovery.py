@@ -54,7 +54,7 @@ def take_back(vault: Vault, tree: Tree, record: Record) -> tuple[str, ...]:
     if damaged:
         messages.append(f"the damaged record is now {vault.set_aside(record.file)}")
     else:
-        record.file.unlink()
+        record.file.unlink(missing_ok=True)
     return tuple(messages)
 
 

@@ -6,7 +6,7 @@ Reads the tree and writes nothing. What does not fit is refused here, before the
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coder.errors import Failed, Refused
 from coder.repo.journal import Image, Step, digest, image_of
@@ -17,7 +17,8 @@ from coder.text import visible_line
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """What one path shall become. A rename is a deletion and a creation.
+    """What one path shall become. A rename is a deletion and a creation; with `renamed_from` the new file keeps the
+    mode, owner and attributes of the old one.
 
     `before` is what the working tree must hold now, `after` what it shall hold (None: no file). `before_mode` is a git
     mode or permission bits, of which only the owner's execute bit is compared (None: not compared).
@@ -29,16 +30,19 @@ class FileChange:
     before_mode: int | None
     after: bytes | None
     executable: bool | None = None
+    renamed_from: str = ""
     like: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps of a change, the new contents by path, and what the user should know about it."""
+    """The steps of a change, and by path: the new contents, the files they replace, and the path of the file whose
+    extended attributes the new one takes."""
 
     steps: tuple[Step, ...]
     contents: Mapping[str, bytes]
     replaced: Mapping[str, Found]
+    models: Mapping[str, str]
     emptied: tuple[tuple[str, int], ...]
     warnings: tuple[str, ...]
 
@@ -55,12 +59,13 @@ class Stale(Failed):
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """Where a change takes place: the file there, and the deepest directory above it that exists."""
+    """Where a change takes place: the file there, and the deepest directory above it that exists. `model` is the file
+    whose mode and owner the new one takes."""
 
     change: FileChange
     found: Found | None
     base: str
-    is_directory: bool = False
+    model: Found | None = None
 
     @property
     def missing(self) -> list[str]:
@@ -83,7 +88,7 @@ def plan(
     """
     deleted = {change.path for change in changes if change.after is None}
     _refuse_paths(changes)
-    sites = [_visit(tree, change, deleted) for change in changes]
+    sites = _with_models([_visit(tree, change, deleted) for change in changes])
     stale = [site.change.path for site in sites if not _is_as_expected(site)]
     if stale:
         raise Stale(stale)
@@ -93,6 +98,11 @@ def plan(
         tuple(_order(tree, active, modes or {})),
         {site.change.path: site.change.after for site in active if site.change.after is not None},
         {site.change.path: site.found for site in active if site.found is not None},
+        {
+            site.change.path: site.change.path if site.found else site.change.renamed_from
+            for site in active
+            if site.model
+        },
         tuple(_emptied(tree, active, removable)),
         tuple(_warnings(active)),
     )
@@ -129,7 +139,7 @@ def _visit(tree: Tree, change: FileChange, deleted: Collection[str]) -> _Site:
         return _Site(change, tree.read(path), base)
     except Obstacle as obstacle:
         if obstacle.kind == "directory" and any(other.startswith(f"{path}/") for other in deleted):
-            return _Site(change, None, base, is_directory=True)
+            return _Site(change, None, base)
         raise Refused(f"{visible_line(path)} is {_KINDS[obstacle.kind]}; nothing was written") from None
     except OSError as error:
         raise Failed(f"cannot read {visible_line(path)}: {error.strerror}; nothing was written") from error
@@ -140,6 +150,11 @@ _KINDS = {
     "directory": "a directory",
     "other": "neither a file nor a directory",
 }
+
+
+def _with_models(sites: list[_Site]) -> list[_Site]:
+    found = {site.change.path: site.found for site in sites}
+    return [replace(site, model=site.found or found.get(site.change.renamed_from)) for site in sites]
 
 
 def _is_as_expected(site: _Site) -> bool:
@@ -156,18 +171,18 @@ def _is_idle(site: _Site) -> bool:
 
 
 def _after(site: _Site) -> Image | None:
-    change, found = site.change, site.found
+    change, model = site.change, site.model
     if change.after is None:
         return None
     seal = (digest(change.after), len(change.after))
     if change.like:
         return Image(*seal, change.like.executable, change.like.mode, change.like.uid, change.like.gid)
-    if found is None:
+    if model is None:
         return Image(*seal, bool(change.executable))
-    mode = found.mode
+    mode = model.mode
     if change.executable is not None:
         mode = mode | 0o100 | (mode & 0o044) >> 2 if change.executable else mode & ~0o111
-    return Image(*seal, bool(mode & 0o100), mode, found.uid, found.gid)
+    return Image(*seal, bool(mode & 0o100), mode, model.uid, model.gid)
 
 
 def _refuse_paths(changes: Sequence[FileChange]) -> None:
@@ -260,16 +275,13 @@ def _file_step(site: _Site, directory: str) -> Step:
 
 
 def _emptied(tree: Tree, sites: Sequence[_Site], removable: Collection[str] | None) -> Iterator[tuple[str, int]]:
-    kept = {
-        path
-        for site in sites
-        if site.change.after is not None
-        for path in (site.change.path, *_above(site.change.path))
-    }
+    """The directories that deletions may leave empty, deepest first, with their permission bits."""
+    files = {site.change.path for site in sites if site.change.after is not None}
+    used = {path for file in files for path in _above(file)}
     left = {path for site in sites if site.change.after is None for path in _above(site.change.path)}
-    for directory in sorted(left - kept, key=_depth, reverse=True):
-        covered = any(path in kept for path in _above(directory))
-        if not covered and (removable is None or directory in removable):
+    for directory in sorted(left - used, key=_depth, reverse=True):
+        becomes_a_file = not files.isdisjoint((directory, *_above(directory)))
+        if not becomes_a_file and (removable is None or directory in removable):
             yield directory, tree.mode(directory)
 
 
