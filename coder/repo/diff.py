@@ -26,7 +26,8 @@ def parse_patch(patch: bytes) -> tuple[FileDiff, ...]:
     """The files of a patch as `git diff` printed it. Content lines begin with a blank, `+`, `-` or a backslash, so
     that a line that begins with "diff --git " opens a file and one that begins with "@@ " a hunk."""
     starts = [found.start() for found in re.finditer(rb"^diff --git ", patch, re.MULTILINE)]
-    return tuple(_parse_file(patch[a:b]) for a, b in zip(starts, [*starts[1:], len(patch)], strict=True))
+    ends = [*starts[1:], len(patch)] if starts else []
+    return tuple(_parse_file(patch[a:b]) for a, b in zip(starts, ends, strict=True))
 
 
 def _parse_file(section: bytes) -> FileDiff:
