@@ -45,6 +45,26 @@ def copy_tree(root: str, view: View, into: Path) -> None:
         (into / path).unlink(missing_ok=True)
 
 
+def python_path(root: str, copy: str) -> dict[str, str]:
+    """PYTHONPATH for a copy of a repository that is installed in its own environment as editable.
+
+    The installation points to the original, whose files are not the draft's: the copy's directories must come first.
+    """
+    found: list[str] = []
+    for environment in (".venv", "venv"):
+        for path in Path(root, environment).glob("lib/python3*/site-packages/*.pth"):
+            lines = [os.path.realpath(line.strip()) for line in _text(path).splitlines() if line.startswith("/")]
+            found += [line for line in lines if line == root or line.startswith(f"{root}/")]
+            if path.name.startswith("__editable__") and not lines:  # a finder: it holds a map of packages
+                found += [f"{root}/src", root]
+    inside = [copy + path.removeprefix(root) for path in dict.fromkeys(found) if os.path.isdir(path)]
+    return {"PYTHONPATH": ":".join(inside)} if inside else {}
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes()[: 1 << 16].decode("utf-8", "surrogateescape")
+
+
 def _copy(source: str, target: Path, budget: list[int]) -> None:
     status = os.lstat(source)
     budget[0] -= 1

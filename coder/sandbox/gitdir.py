@@ -6,6 +6,8 @@ allow-list of harmless settings.
 
 import os
 import re
+import shutil
+from pathlib import Path
 
 _SECTION = re.compile(r'^\s*\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]\s*(?:[#;].*)?$')
 _SETTING = re.compile(r"^\s*([A-Za-z][A-Za-z0-9-]*)\s*=\s*(.*?)\s*$")
@@ -65,6 +67,32 @@ def harmless(path: str) -> bytes:
         ):
             lines.append(f"\t{setting[1]} = {_CREDENTIALS.sub('', setting[2])}")
     return os.fsencode("\n".join(lines) + "\n")
+
+
+def imitate(git_dir: str, common: str, into: Path) -> None:
+    """A git directory at `into` that reads like the real one and takes writes of its own: directories are links,
+    small files copies, configurations the harmless ones."""
+    into.mkdir(mode=0o700)
+    for top in dict.fromkeys((common, git_dir)):
+        for entry in os.scandir(top):
+            target = into / entry.name
+            if entry.name in ("config", "config.worktree"):
+                target.write_bytes(harmless(entry.path))
+            elif entry.is_dir() and entry.name not in ("hooks", "modules", "worktrees"):
+                if not target.exists():
+                    target.symlink_to(entry.path)
+            elif entry.is_file(follow_symlinks=False) and entry.name not in ("commondir", "gitdir"):
+                shutil.copyfile(entry.path, target)
+
+
+def linked_directories(git_dir: str, common: str) -> list[str]:
+    """What `imitate` links to: it must be readable for the copy to work."""
+    return [
+        entry.path
+        for top in dict.fromkeys((common, git_dir))
+        for entry in os.scandir(top)
+        if entry.is_dir() and entry.name not in ("hooks", "modules", "worktrees")
+    ]
 
 
 def _read(path: str) -> str:

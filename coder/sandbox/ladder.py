@@ -50,7 +50,7 @@ async def choose(
 
 _LIMITS = {
     "landlock": "runs in a copy at another path; no loopback network; sockets of local services stay reachable",
-    "seatbelt": "runs in a copy at another path",
+    "seatbelt": "runs in a copy at another path; services of this machine stay reachable on loopback",
 }
 
 

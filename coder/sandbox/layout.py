@@ -12,9 +12,11 @@ from dataclasses import dataclass
 Step = tuple[str, ...]
 
 # Where users, other programs and the machine keep what is theirs: replaced by empty directories.
-_PRIVATE = ("/tmp", "/var/tmp", "/run", "/var/run", "/home", "/root", "/mnt", "/media", "/var/spool", "/var/mail",
-            "/var/backups", "/etc/ssl/private", "/etc/sudoers.d", "/var/lib/docker", "/var/lib/containerd",
-            "/var/lib/kubelet")  # fmt: skip
+_PRIVATE = (
+    "/tmp", "/var/tmp", "/run", "/var/run", "/home", "/root", "/mnt", "/media", "/Users", "/private/var/folders",
+    "/var/spool", "/var/mail", "/var/backups", "/etc/ssl/private", "/etc/sudoers.d", "/var/lib/docker",
+    "/var/lib/containerd", "/var/lib/kubelet",
+)  # fmt: skip
 _MASKED_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/krb5.keytab",
                  "/etc/git-credentials", "/etc/security/opasswd")  # fmt: skip
 
@@ -42,6 +44,11 @@ TOOLCHAIN_VARIABLES = (
     "PYENV_ROOT", "RBENV_ROOT", "NODENV_ROOT", "NVM_DIR", "NVM_BIN", "VOLTA_HOME", "ASDF_DIR", "ASDF_DATA_DIR",
     "SDKMAN_DIR", "BUN_INSTALL", "DENO_DIR", "GEM_HOME", "DOTNET_ROOT", "M2_HOME", "MAVEN_HOME", "GRADLE_HOME",
 )  # fmt: skip
+_HOME_VARIABLES = (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"), ("PYENV_ROOT", ".pyenv"),
+                   ("RBENV_ROOT", ".rbenv"), ("NVM_DIR", ".nvm"), ("VOLTA_HOME", ".volta"),
+                   ("GOPATH", "go"))  # fmt: skip
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/proc", "/sys", "/nix",
+           "/snap", "/gnu", "/var/lib/dpkg", "/var/cache/fontconfig", "/dev")  # fmt: skip
 _PROGRAM_DIRECTORIES = ("bin", "sbin", "shims", "Scripts")
 
 
@@ -61,6 +68,8 @@ class Layout:
     masked: tuple[str, ...]
     writable: tuple[str, ...]
     home: str
+    toolchain: tuple[str, ...]
+    user_homes: tuple[str, ...]
 
 
 def plan(
@@ -74,14 +83,12 @@ def plan(
     hidden = _outermost(path for path in places if not is_below(path, root))
     allowed = tuple(os.path.realpath(os.path.join(homes[0], os.path.expanduser(path))) for path in readable)
     wanted = {*_toolchain(environ, homes, root, program), *allowed}
-    shown = _outermost(
+    toolchain = [
         path
         for path in wanted
-        if any(is_below(path, place) for place in hidden)
-        and not is_in(path, root)
-        and not any(is_in(place, path) for place in places)
-        and os.path.exists(path)
-    )
+        if not is_in(path, root) and not any(is_in(place, path) for place in places) and os.path.exists(path)
+    ]
+    shown = _outermost(path for path in toolchain if any(is_below(path, place) for place in hidden))
     secrets = [*_MASKED_FILES, *(f"{home}/{name}" for home in homes for name in _HOME_SECRETS), *_host_sockets()]
     masked = [
         path
@@ -90,7 +97,46 @@ def plan(
     ]
     home = homes[0] if any(is_in(homes[0], place) for place in (*hidden, *inner)) else "/tmp/home"
     writable = tuple(path for path in ("/tmp", "/var/tmp", "/run", home) if path == home or path in hidden)
-    return Layout(hidden, inner, shown, tuple(dict.fromkeys(masked)), writable, home)
+    return Layout(
+        hidden,
+        inner,
+        shown,
+        tuple(dict.fromkeys(masked)),
+        writable,
+        home,
+        _outermost(path for path in toolchain if path != "/"),
+        tuple(homes),
+    )
+
+
+def readable(seen: Layout, masked_too: Iterable[str] = ()) -> list[str]:
+    """What a command may read where reading goes by an allow-list: the system, the toolchain, without what is
+    masked. Directories that hold something masked are given entry by entry."""
+    masked = {*seen.masked, *masked_too}
+    paths = [path for path in (*_SYSTEM, *seen.toolchain) if os.path.exists(path)]
+    return [part for path in paths for part in _without(os.path.realpath(path), masked)]
+
+
+def _without(path: str, masked: set[str]) -> list[str]:
+    if path in masked:
+        return []
+    if not any(is_below(other, path) for other in masked):
+        return [path]
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return []
+    return [part for name in names for part in _without(os.path.join(path, name), masked)]
+
+
+def default_homes(seen: Layout) -> dict[str, str]:
+    """Variables that lead toolchains to where they are when HOME is a fresh directory elsewhere."""
+    return {
+        variable: f"{home}/{name}"
+        for home in reversed(seen.user_homes)
+        for variable, name in _HOME_VARIABLES
+        if os.path.isdir(f"{home}/{name}")
+    }
 
 
 def is_in(path: str, directory: str) -> bool:

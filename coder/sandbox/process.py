@@ -94,12 +94,10 @@ async def _pump(process: asyncio.subprocess.Process, output: "_Output", timeout_
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM lets a supervisor without a PID namespace end its descendants; where there is one, its end is theirs."""
+    """Closing the lifeline lets the process inside end everything; what does not heed it is killed."""
     if process.stdin:
         process.stdin.close()
     if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
         try:
             await asyncio.wait_for(process.wait(), _GRACE_S)
         except TimeoutError:

@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from coder.sandbox import bubblewrap, process, scene
+from coder.sandbox import layout, orders, process, scene
 from coder.sandbox.environment import environment
 from coder.sandbox.values import CommandResult, SandboxError, View
 from coder.store import Places, private_dir
@@ -17,13 +16,7 @@ from coder.store import Places, private_dir
 if TYPE_CHECKING:
     from coder.config import SandboxSettings
 
-Tier = Literal["bubblewrap", "namespaces", "landlock", "seatbelt", "none"]
-
-OUT = "/tmp/coder-out"  # where a command may leave what `want` brings back
-MAX_PROCESSES = 4_096
-_FILE_SIZE = 4 << 30
-_DISK_RESERVE = 512 << 20
-_PACKAGE = str(Path(__file__).parent.parent)
+Tier = orders.Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +50,8 @@ class Sandbox:
         want: Sequence[str] = (),
         env: Mapping[str, str] = {},
     ) -> CommandResult:
-        """Run `argv` (no shell) in `view`. `want`: absolute paths, or paths below the root, whose files are brought
-        back as `artifacts` under the same names. `env` is added to the environment as it is.
+        """Run `argv` (no shell) in `view`. `want`: paths below the root, or below "$TMPDIR", whose files are brought
+        back as `artifacts` under the same names. `env` is added to the environment; "$TMPDIR" is filled in.
 
         Raises SandboxError when the sandbox could not be made; the command did not run then. Cancelling kills all.
         """
@@ -88,55 +81,25 @@ class Sandbox:
         run = Path(tempfile.mkdtemp(prefix="run-", dir=private_dir(self.places.cache / "sandbox")))
         try:
             laid = await asyncio.to_thread(self._lay, argv, view, run, overlay)
-            line, order = self._order(argv, laid, want, env)
+            line, order = orders.give(self.tier, laid, argv, want, self._environment(laid, env), self.settings)
             return await process.follow(line, order, self._launcher_environment(), timeout_s, on_output, log)
         finally:
             await asyncio.shield(asyncio.to_thread(scene.clear, run))
 
-    def _lay(self, argv: Sequence[str], view: View, run: Path, overlay: bool) -> scene.Scene:
-        own = tuple(str(path) for path in (self.places.config, self.places.state, self.places.cache))
-        return scene.prepare(view, run, self.environ, own, self.settings.readable, argv[0], overlay)
-
-    def _order(
-        self, argv: Sequence[str], laid: scene.Scene, want: Sequence[str], env: Mapping[str, str]
-    ) -> tuple[list[str], dict[str, Any]]:
-        """The command line of the process inside, and what it is told; see `inside.launch`."""
-        seen = laid.layout
-        child = environment(self.environ, laid.root, seen.home, "/tmp", self.settings.env, self.secrets)
-        line: list[str] = []
-        steps = list(laid.steps)
-        package = os.path.dirname(_PACKAGE)
-        if self.tier == "bubblewrap":
-            line, steps = bubblewrap.arguments(bubblewrap.find(), laid, _PACKAGE, self.settings.network)
-            package = f"{bubblewrap.STAGE}/package"
-        order: dict[str, Any] = {
-            "unshare": self.tier == "namespaces",
-            "own_pids": True,
-            "network": self.settings.network,
-            "steps": steps,
-            "argv": list(argv),
-            "cwd": laid.root,
-            "root": laid.root,
-            "env": {**child, **env},
-            "writable": [laid.root, *seen.writable, "/dev"],
-            "readable": None,
-            "need_landlock": False,
-            "want": [os.path.join(laid.root, path) for path in want],
-            "processes": MAX_PROCESSES,
-            "process_limit": MAX_PROCESSES,
-            "memory": self.settings.memory_mb << 20,
-            "file_size": _FILE_SIZE,
-            "disk_reserve": _DISK_RESERVE,
-        }
-        return [*line, *python(package)], order
+    def _environment(self, laid: scene.Scene, extra: Mapping[str, str]) -> dict[str, str]:
+        home = self.environ.get("HOME", laid.home) if self.tier == "none" else laid.home
+        passed = environment(self.environ, laid.root, home, laid.temporary, self.settings.env, self.secrets)
+        return {**laid.environ, **passed, **{name: orders.inside(value, laid) for name, value in extra.items()}}
 
     def _launcher_environment(self) -> dict[str, str]:
         passed = ("LD_LIBRARY_PATH", "LANG", "CODER_SANDBOX_CHILD")  # the last is the self-test's canary
         kept = {name: self.environ[name] for name in passed if name in self.environ}
         return {**kept, "PATH": "/usr/bin:/bin"}
 
-
-def python(package: str) -> list[str]:
-    """A Python that imports the standard library and, after it, what is in the directory `package`; nothing else."""
-    stub = f"import sys; sys.path.append({package!r}); from coder.sandbox.inside.launch import main; main()"
-    return [sys.executable, "-I", "-S", "-c", stub]
+    def _lay(self, argv: Sequence[str], view: View, run: Path, overlay: bool) -> scene.Scene:
+        own = tuple(str(path) for path in (self.places.config, self.places.state, self.places.cache))
+        root = os.path.realpath(view.root)
+        seen = layout.plan(root, self.environ, own, self.settings.readable, argv[0])
+        if self.tier in ("bubblewrap", "namespaces"):
+            return scene.with_mounts(view, run, seen, overlay=overlay)
+        return scene.with_copy(view, run, seen)

@@ -7,7 +7,7 @@ configuration, at the repository's own path; or, where no overlay can be had, a 
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coder.sandbox import copying, gitdir, layout
@@ -17,30 +17,27 @@ from coder.sandbox.values import View
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`steps` carry the view out. `git_dir` and `common` are "" in a directory that is no working tree."""
+    """A view made ready. `root` is the repository, `cwd` where the command finds the view of it, `home` and
+    `temporary` its own directories. `steps` are the mounts still to be made; without any, `cwd` is a copy.
+    `environ` is what the command needs to find its way in a copy."""
 
     root: str
+    cwd: str
+    home: str
+    temporary: str
     run: Path
     layout: Layout
-    steps: tuple[Step, ...]
-    overlay: bool
+    steps: tuple[Step, ...] = ()
+    overlay: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def prepare(
-    view: View,
-    run: Path,
-    environ: Mapping[str, str],
-    own: tuple[str, ...],
-    readable: tuple[str, ...],
-    program: str,
-    overlay: bool,
-) -> Scene:
-    """Make `run`, an existing empty private directory, ready and list the mounts for `view`. Blocks on disk.
+def with_mounts(view: View, run: Path, seen: Layout, *, overlay: bool) -> Scene:
+    """The view at the repository's own path. `run` is an existing empty private directory. Blocks on disk.
 
     Raises SandboxError where a scratch copy is needed and the repository is too big for one.
     """
     root = os.path.realpath(view.root)
-    seen = layout.plan(root, environ, own, readable, program)
     steps: list[Step] = [_fresh(path, seen) for path in seen.hidden]
     steps += [_fresh(path, seen) for path in seen.writable if path not in seen.hidden and path not in seen.inner]
     steps += [("bind", path, path) for path in seen.shown]
@@ -55,7 +52,32 @@ def prepare(
     steps += [_fresh(path, seen) for path in seen.inner]
     steps += [("empty", path) if os.path.isdir(path) else ("bind", path, "/dev/null") for path in seen.masked]
     steps.append(("dev",))
-    return Scene(root, run, seen, tuple(steps), overlay)
+    return Scene(root, root, seen.home, "/tmp", run, seen, tuple(steps), overlay)
+
+
+def with_copy(view: View, run: Path, seen: Layout) -> Scene:
+    """The view as a copy below `run`, for tiers that cannot mount: dependencies are links to the original."""
+    root = os.path.realpath(view.root)
+    copy = run / "copy"
+    copying.copy_tree(root, view, copy)
+    for name in copying.linked(root):
+        (copy / name).rmdir()
+        if name != ".git":
+            (copy / name).symlink_to(f"{root}/{name}")
+    if found := gitdir.directories(root):
+        (copy / ".git").unlink(missing_ok=True)
+        gitdir.imitate(*found, copy / ".git")
+    for name in ("home", "tmp"):
+        (run / name).mkdir(mode=0o700)
+    return Scene(
+        root,
+        str(copy),
+        str(run / "home"),
+        str(run / "tmp"),
+        run,
+        seen,
+        environ={**layout.default_homes(seen), **copying.python_path(root, str(copy))},
+    )
 
 
 def clear(run: Path) -> None:

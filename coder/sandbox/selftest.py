@@ -80,10 +80,9 @@ def _planted(directory: Path, *, loopback: bool) -> Iterator[dict[str, Any]]:
             "outside": [str(directory / "outside"), f"/etc/.coder-{token}", f"/var/.coder-{token}"],
             "socket": f"{short}/path",
             "abstract": token,
-            "port": port.getsockname()[1],
+            "port": 0 if sys.platform == "darwin" else port.getsockname()[1],  # there loopback cannot be split
             "repository": [str(git / "config"), str(git / "HEAD"), str(directory / "repository" / "file")],
             "loopback": loopback,
-            "capabilities": sys.platform == "linux",
         }
 
 

@@ -11,7 +11,7 @@ from coder.verify.junit import NotJunit, read_junit
 from coder.verify.outcome import Outcome, shorten
 from coder.verify.plain import parse_plain
 
-JUNIT_FILE = "/tmp/coder-junit.xml"
+JUNIT_FILE = "$TMPDIR/coder-junit.xml"
 _TAIL = 4_000
 
 

@@ -27,14 +27,15 @@ def version() -> int:
         return 0
 
 
-def restrict(writable: list[str], readable: list[str] | None) -> bool:
+def restrict(writable: list[str], readable: list[str] | None, alone: bool) -> bool:
     """Allow writing below `writable` and, unless `readable` is None, reading below both lists; nothing else.
 
-    False where the kernel has no Landlock. Must be called after the mounts are in place (a rule names an inode)
+    False where the kernel has no Landlock, or, when it stands `alone` and not behind mounts, one that could not
+    stop a file from being truncated. Must be called after the mounts are in place (a rule names an inode)
     and after no_new_privs. Paths that do not exist are passed over.
     """
     abi = version()
-    if not abi:
+    if abi < (3 if alone else 1):
         return False
     write = _WRITE_FILE | _CHANGE | (_REFER if abi >= 2 else 0) | (_TRUNCATE if abi >= 3 else 0)
     read = _EXECUTE | _READ_FILE | _READ_DIR

@@ -55,7 +55,7 @@ def _begin(order: Order) -> None:
         os.setsid()
     os.umask(0o022)
     os.chdir("/")
-    if not order["unshare"]:  # changing user namespaces would clear it
+    if order["own_pids"] and not order["unshare"]:  # changing user namespaces would clear it
         kernel.die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
@@ -92,17 +92,19 @@ def _confine(order: Order) -> None:
         _stage("capabilities", kernel.drop_capabilities)
         _lock(order)
         kernel.hide_memory()
-    else:
+    elif sys.platform == "linux":
         kernel.become_subreaper()
 
 
 def _lock(order: Order) -> None:
+    """Needs no privilege, and gives none back: what is executed later stays locked."""
     kernel.forbid_new_privileges()
-    if not _stage("landlock", landlock.restrict, order["writable"], order["readable"]) and order["need_landlock"]:
-        error = OSError(errno.ENOSYS, "the kernel has no Landlock")
+    held = _stage("landlock", landlock.restrict, order["writable"], order["readable"], order["need_landlock"])
+    if not held and order["need_landlock"]:
+        error = OSError(errno.ENOSYS, "the kernel has no Landlock of version 3 (Linux 6.2)")
         error.stage = "landlock"  # type: ignore[attr-defined]
         raise error
-    code = _stage("seccomp", lambda: seccomp.program(internet=order["own_pids"], ptrace=order["own_pids"]))
+    code = _stage("seccomp", seccomp.program, order["own_pids"])
     _stage("seccomp", seccomp.install, code)
 
 
@@ -111,8 +113,7 @@ def _become_command(order: Order) -> NoReturn:
     argv, environment = order["argv"], order["env"]
     try:
         os.setsid()
-        if not order["own_pids"]:
-            kernel.die_with_parent()
+        if order["confine"] and not order["own_pids"]:
             kernel.drop_capabilities()
             _lock(order)
         os.chdir(order["cwd"])
@@ -124,7 +125,7 @@ def _become_command(order: Order) -> NoReturn:
         if order["process_limit"]:
             _lower(resource.RLIMIT_NPROC, order["process_limit"])
         os.execvpe(argv[0], argv, environment)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         os.write(2, b"coder: command not found: " + os.fsencode(argv[0]) + b"\n")
         os._exit(127)
     except OSError as error:
@@ -148,7 +149,7 @@ def _supervise(order: Order, command: int) -> None:
         code, stopped = supervise.watch(command, order, 0, own_pids)
     finally:
         if not own_pids:
-            supervise.end_descendants(5.0)
+            supervise.end_descendants(command, 5.0)
     supervise.send_artifacts(status, order["want"])
     wire.send(status, wire.ENDED, f"{code} {stopped}".encode())
 
@@ -158,4 +159,3 @@ def _give_up(status: int, stage: str, message: str) -> NoReturn:
         wire.send(status, wire.FAILED, f"{stage}\n{message}".encode(errors="backslashreplace"))
     finally:
         os._exit(125)
-        sys.exit(125)

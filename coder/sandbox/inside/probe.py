@@ -49,14 +49,12 @@ def sockets(planted: Planted) -> str:
     from _socket import AF_UNIX, SOCK_STREAM, socket
 
     for address in (planted["socket"], "\0" + planted["abstract"]):
-        client = socket(AF_UNIX, SOCK_STREAM, 0)
         try:
+            client = socket(AF_UNIX, SOCK_STREAM, 0)
             client.connect(address)
             return f"{address!r} accepted a connection"
         except OSError:
             pass
-        finally:
-            client.close()
     return ""
 
 
@@ -70,8 +68,9 @@ def network(planted: Planted) -> str:
         return f"no loopback: {error}" if planted["loopback"] else ""
     try:
         client.settimeout(0.5)
-        client.connect(("127.0.0.1", planted["port"]))
-        return "a port of the machine accepted a connection"
+        if planted["port"]:
+            client.connect(("127.0.0.1", planted["port"]))
+            return "a port of the machine accepted a connection"
     except OSError:
         pass
     server = socket(AF_INET, SOCK_DGRAM, 0)
@@ -116,14 +115,17 @@ def namespaces(planted: Planted) -> str:
     """No new namespace can be made, in which the rest could be undone."""
     import ctypes
 
+    if sys.platform != "linux":
+        return ""
     libc = ctypes.CDLL(None, use_errno=True)
     for flags in (0x10000000, 0x00020000):
         if libc.unshare(flags) == 0:
             return f"unshare({flags:#x}) succeeded"
     with open("/proc/self/status") as file:
         for line in file:
-            if line.startswith(("CapEff", "CapBnd")) and int(line.split()[1], 16) and planted["capabilities"]:
-                return f"capabilities were left: {line.strip()}"
+            name, _, value = line.partition(":")
+            if (name == "CapEff" and int(value, 16)) or (name == "NoNewPrivs" and int(value) != 1):
+                return f"privileges were left: {line.strip()}"
     return ""
 
 
@@ -131,6 +133,8 @@ def mounts(planted: Planted) -> str:
     """No mount can be changed or taken away."""
     import ctypes
 
+    if sys.platform != "linux":
+        return ""
     libc = ctypes.CDLL(None, use_errno=True)
     remount, lazy = 32 | 4096, 2
     if libc.mount(b"none", b"/", None, ctypes.c_ulong(remount), None) == 0:

@@ -13,7 +13,7 @@ from coder.sandbox.inside import kernel
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 _NAMESPACE_FLAGS = 0x7E020000  # every CLONE_NEW* that clone(2) takes
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: typing into the user's terminal
-_LOCAL, _INTERNET = (1,), (2, 10, 16)  # AF_UNIX; AF_INET, AF_INET6, AF_NETLINK (interface lists)
+_FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (interface lists)
 
 # name: (x86_64, aarch64)
 _REFUSED = {
@@ -30,18 +30,19 @@ _REFUSED = {
 }  # fmt: skip
 _ABSENT = {"clone3": (435, 435), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
            "io_uring_register": (427, 427)}  # fmt: skip  # libraries fall back when these do not exist
-_CLONE, _SOCKET, _IOCTL, _PTRACE = (56, 220), (41, 198), (16, 29), (101, 117)
+_CLONE, _IOCTL, _PTRACE, _SOCKET, _SOCKETPAIR = (56, 220), (16, 29), (101, 117), (41, 198), (53, 199)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
-_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _AND, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_BITS, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # offsets in struct seccomp_data
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
 Instruction = tuple[int, int, int, int]
 
 
-def program(*, internet: bool, ptrace: bool) -> bytes:
-    """The filter for this machine. Raises OSError(ENOSYS) on an architecture whose numbers are not known."""
+def program(own_namespaces: bool) -> bytes:
+    """The filter for this machine. Without namespaces of its own a command may have connected pairs of sockets and
+    no others: they would be the machine's. Raises OSError(ENOSYS) on an architecture whose numbers are not known."""
     machine = os.uname().machine
     if machine not in _ARCHITECTURES:
         raise OSError(_ENOSYS, f"no system call numbers for {machine}")
@@ -54,16 +55,16 @@ def program(*, internet: bool, ptrace: bool) -> bytes:
     ]
     if machine == "x86_64":  # the x32 twins of the same calls
         code += [(_JUMP_ABOVE, 0, 1, 0x40000000), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
-    for numbers in [*_REFUSED.values(), *(() if ptrace else (_PTRACE,))]:
+    for numbers in [*_REFUSED.values(), *(() if own_namespaces else (_PTRACE,))]:
         code += [(_JUMP_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     for numbers in _ABSENT.values():
         code += [(_JUMP_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
-    code += _argument_rules(column, _LOCAL + (_INTERNET if internet else ()))
+    code += _argument_rules(column, own_namespaces)
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def _argument_rules(column: int, families: tuple[int, ...]) -> list[Instruction]:
+def _argument_rules(column: int, own_namespaces: bool) -> list[Instruction]:
     clone: list[Instruction] = [
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_JUMP_BITS, 0, 1, _NAMESPACE_FLAGS),
@@ -71,7 +72,7 @@ def _argument_rules(column: int, families: tuple[int, ...]) -> list[Instruction]
         (_RETURN, 0, 0, _ALLOW),
     ]
     socket: list[Instruction] = [(_LOAD, 0, 0, _FIRST_ARGUMENT)]
-    for family in families:
+    for family in _FAMILIES if own_namespaces else ():
         socket += [(_JUMP_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW)]
     socket.append((_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT))
     ioctl: list[Instruction] = [(_LOAD, 0, 0, _SECOND_ARGUMENT)]
@@ -79,7 +80,15 @@ def _argument_rules(column: int, families: tuple[int, ...]) -> list[Instruction]
         ioctl += [(_JUMP_EQUAL, 0, 1, request), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     ioctl.append((_RETURN, 0, 0, _ALLOW))
     rules: list[Instruction] = []
-    for numbers, body in ((_CLONE, clone), (_SOCKET, socket), (_IOCTL, ioctl)):
+    pair: list[Instruction] = [  # a datagram socket of a pair could still send to any address
+        (_LOAD, 0, 0, _SECOND_ARGUMENT),
+        (_AND, 0, 0, 0xF),
+        (_JUMP_EQUAL, 0, 1, 1),  # SOCK_STREAM
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT),
+    ]
+    bodies = [(_CLONE, clone), (_IOCTL, ioctl), (_SOCKET, socket), *(() if own_namespaces else ((_SOCKETPAIR, pair),))]
+    for numbers, body in bodies:
         rules += [(_JUMP_EQUAL, 0, len(body), numbers[column]), *body]
     return rules
 

@@ -3,6 +3,7 @@
 import os
 import select
 import stat
+import sys
 import time
 
 from coder.sandbox.inside import wire
@@ -19,19 +20,23 @@ def watch(command: int, order: dict[str, object], lifeline: int, own_pids: bool)
     """
     poll = select.poll()
     poll.register(lifeline, select.POLLHUP | select.POLLERR)
-    watched = os.pidfd_open(command)
-    poll.register(watched, select.POLLIN)
+    tick = _TICK_S
+    if sys.platform == "linux":
+        poll.register(os.pidfd_open(command), select.POLLIN)
+    else:
+        tick = 0.02  # nothing wakes us when the command ends
     stopped = ""
     while True:
-        ready = {descriptor for descriptor, _ in poll.poll(_TICK_S * 1000)}
+        ready = {descriptor for descriptor, _ in poll.poll(tick * 1000)}
         if lifeline in ready:
+            end_descendants(command, 5.0) if not own_pids else None
             os._exit(1)  # the kernel ends a PID namespace with its first process
         code = _reap(command)
         if code is not None:
             return code, stopped
         stopped = stopped or _excess(order, own_pids)
         if stopped:
-            end_all(own_pids)
+            end_all(command, own_pids)
 
 
 def _reap(command: int) -> int | None:
@@ -46,7 +51,7 @@ def _reap(command: int) -> int | None:
             return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
 
-def end_all(own_pids: bool) -> None:
+def end_all(command: int, own_pids: bool) -> None:
     """Kill every process but this one. One call is enough in a PID namespace; elsewhere repeat until none is left."""
     if own_pids:
         try:
@@ -54,18 +59,18 @@ def end_all(own_pids: bool) -> None:
         except ProcessLookupError:
             pass
         return
-    for pid in _descendants():
+    for kill, pid in [(os.killpg, command), *((os.kill, pid) for pid in _descendants())]:
         try:
-            os.kill(pid, 9)
+            kill(pid, 9)
         except (ProcessLookupError, PermissionError):
             pass
 
 
-def end_descendants(deadline_s: float) -> None:
+def end_descendants(command: int, deadline_s: float) -> None:
     """Without a PID namespace: kill and reap until nothing is left. As a subreaper we inherit every orphan."""
     until = time.monotonic() + deadline_s
     while time.monotonic() < until:
-        end_all(False)
+        end_all(command, False)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -85,11 +90,13 @@ def _excess(order: dict[str, object], own_pids: bool) -> str:
 
 
 def _disk_is_short(order: dict[str, object]) -> bool:
-    space = os.statvfs(str(order["root"]))  # an overlay answers for the disk its writes go to
+    space = os.statvfs(str(order["cwd"]))  # an overlay answers for the disk its writes go to
     return space.f_bavail * space.f_frsize < int(str(order["disk_reserve"]))
 
 
 def _all_pids() -> list[int]:
+    if sys.platform != "linux":
+        return []
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
 
 
