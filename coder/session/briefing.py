@@ -3,14 +3,16 @@
 The conversation is append-only, so that the provider's prompt cache keeps hitting.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from coder.config import Settings
 from coder.context.plan import make_plan
 from coder.context.render import render
 from coder.model.catalog import Catalog
+from coder.repo.diff import render as render_patch
 from coder.repo.repository import Repository, Snapshot
 from coder.store import Places
+from coder.text import redact
 from coder.values import ContextPlan, Proposal, ReviewDecision
 
 RULES_FILE = "AGENTS.md"
@@ -29,6 +31,7 @@ class Briefing:
         self._seen_tree = ""
         self._remarks: list[str] = []
         self.plan: ContextPlan | None = None
+        self.shown: ContextPlan | None = None  # the plan whose section stands in the conversation
         self._pinned: tuple[str, ...] = ()
         self._dropped: tuple[str, ...] = ()
 
@@ -40,10 +43,11 @@ class Briefing:
     def open_turn(self, snapshot: Snapshot, task: str) -> tuple[ContextPlan, list[str]]:
         """The plan, and the messages that open the turn. Blocking."""
         plan = self.make_plan(snapshot, task)
-        if not self._seen_tree:
-            messages = [render(plan, self._rules(snapshot)), task]
+        if self.shown is None:
+            messages, self.shown = [render(plan, self._rules(snapshot)), task], plan
         else:
-            messages = [*self._remarks, *self._changes(snapshot), task]
+            hidden = {*self.withheld, *(item.path for item in plan.withheld)}
+            messages = [*self._remarks, *self._changes(snapshot, hidden), task]
         self.plan, self._seen_tree, self._remarks = plan, snapshot.tree, []
         return plan, messages
 
@@ -70,12 +74,14 @@ class Briefing:
         self._dropped = (*(each for each in self._dropped if each != path), path)
         self._pinned = tuple(each for each in self._pinned if each != path)
 
+    def saw(self, tree: str) -> None:
+        """The turn ended with the draft `tree`: what did not land of it will be told as a difference."""
+        self._seen_tree = tree
+
     def landed(self, proposal: Proposal, decision: ReviewDecision) -> None:
         """Remember what the model must be told of a partly accepted proposal."""
-        if set(_rejected(proposal, decision)):
+        if _rejected(proposal, decision):
             self.rejected(proposal, decision)
-        else:
-            self._seen_tree = proposal.draft  # its own edits are no news to the model
 
     def rejected(self, proposal: Proposal, decision: ReviewDecision) -> None:
         """Remember which hunks did not land, and why."""
@@ -84,13 +90,18 @@ class Briefing:
         lines += [f"comment on {comment.path}: {comment.text}" for comment in decision.comments]
         self._remarks.append("\n".join(lines))
 
-    def _changes(self, snapshot: Snapshot) -> list[str]:
-        """How the files differ from what the model last knew, as a diff."""
-        if snapshot.tree == self._seen_tree:
+    def _changes(self, snapshot: Snapshot, hidden: Collection[str]) -> list[str]:
+        """How the files differ from what the model last knew, as a diff. Withheld files are no part of it."""
+        files = [
+            file
+            for file in self._repository.diff(self._seen_tree, snapshot.tree)
+            if not file.binary and file.path not in hidden and file.old_path not in hidden
+        ]
+        if not files:
             return []
-        diff = self._repository.patch(self._seen_tree, snapshot.tree).decode("utf-8", "replace")
+        diff = redact(render_patch(files).decode("utf-8", "replace"))
         if len(diff) > MAX_DIFF_CHARS:
-            paths = sorted({file.path for file in self._repository.diff(self._seen_tree, snapshot.tree)})
+            paths = sorted({file.path for file in files})
             return [f"[coder: files changed; read them before you edit them: {', '.join(paths[:200])}]"]
         return [f"[coder: the files now differ from what you last saw by this diff.]\n{diff}"]
 

@@ -134,9 +134,9 @@ class Session:
         self._draft = Draft(self._repository, snapshot)
         self.evidence, self.triage = Evidence(tree=snapshot.tree), ()
         plan, messages = await asyncio.to_thread(self._briefing.open_turn, snapshot, task)
+        self._history += [user_message(text) for text in messages]
         self._emit(ContextPlanned(plan))
         await self._confirm_price(plan)
-        self._history += [user_message(text) for text in messages]
         return self._draft
 
     async def _confirm_price(self, plan: ContextPlan) -> None:
@@ -177,7 +177,7 @@ class Session:
         return Desk(
             draft=draft,
             emit=self._emit,
-            plan=self._briefing.plan,
+            plan=self._briefing.shown,
             withheld=self._briefing.withheld,
             run_tests=run_tests,
             summarize=partial(summarize, self._helpers),
@@ -304,6 +304,8 @@ class Session:
             self._emit(Notice(f"{WHAT_LEAVES} They go to {self._client.provider.host}."))
 
     def _close_turn(self, status: str) -> None:
+        if self._draft is not None:
+            self._briefing.saw(self._draft.tree)
         try:
             self._record.write_items(self._history)
             self._record.write("outcome", status=status, cost_usd=self.cost_usd)
