@@ -154,14 +154,14 @@ def _index_entries(
 ) -> tuple[dict[str, TreeFile], dict[str, str]]:
     """What is staged at `paths`, and the options of `update-index` that keep the marks some of them carry."""
     listing = repository.shadow.trees.run("ls-files", "-z", "-v", "-s", env={"GIT_INDEX_FILE": str(location.index)})
-    wanted = {os.fsencode(path): path for path in paths}
+    wanted = set(paths)
     found: dict[str, TreeFile] = {}
     flags: dict[str, str] = {}
     for entry in parse_index(listing)[0]:
-        path = wanted.get(entry.path)
-        if path is None:
+        path = entry.path
+        if path not in wanted:
             continue
-        if entry.stage:
+        if entry.stage != "0":
             raise Refused(f"{path} has merge conflicts", "resolve them first")
         found[path] = TreeFile(path, entry.mode, entry.oid, 0)
         if entry.tag in ("S", "s"):

@@ -208,12 +208,16 @@ def run_as_user(args: Sequence[str], cwd: Path, env: Mapping[str, str]) -> tuple
     return code, out + err
 
 
-@cache
 def user_config() -> Mapping[str, tuple[str, ...]]:
     """The user's own git configuration (system and global files, no repository's), all values by lower-case key.
 
-    Includes what coder itself sets for every call; ask only for keys that are not in `_SAFE_CONFIG`.
+    Read once per process and home. Includes what coder itself sets for every call (`_SAFE_CONFIG`).
     """
+    return _user_config(os.environ.get("HOME", ""), os.environ.get("XDG_CONFIG_HOME", ""))
+
+
+@cache
+def _user_config(home: str, xdg: str) -> Mapping[str, tuple[str, ...]]:
     code, out, _ = Git(None, user=True).run_code("config", "--list", "-z", timeout=30)
     values: dict[str, tuple[str, ...]] = {}
     for record in out.split(b"\0")[:-1] if code == 0 else ():

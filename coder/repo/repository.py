@@ -77,7 +77,7 @@ class Repository:
         """All entries of a tree, in git's order (by the bytes of the path)."""
         known = self._listings.get(tree)
         if known is None:
-            known = tuple(parse_tree(self._trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree)))
+            known = parse_tree(self._trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree))
             self._remember(tree, known)
         return known
 
@@ -116,8 +116,7 @@ class Repository:
 
     def filtered(self, paths: Sequence[str]) -> dict[str, str]:
         """Why some of `paths` are read-only: what the disk holds is not what git would keep (LFS, filters, UTF-16)."""
-        found = filtered_paths(self.shadow, [os.fsencode(path) for path in paths])
-        return {os.fsdecode(path): why for path, why in found.items()}
+        return filtered_paths(self.shadow, list(paths))
 
     def log(self, limit: int) -> tuple[LogEntry, ...]:
         """The newest commits up to HEAD, at most `limit`; fewer where history is not here (shallow, partial)."""

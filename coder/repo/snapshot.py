@@ -17,7 +17,17 @@ from pathlib import Path
 from coder.errors import UserError
 from coder.repo.git import GitError
 from coder.repo.shadow import Shadow
-from coder.repo.trees import MISSING, SUBMODULE, SYMLINK, IndexEntry, Snapshot, TreeFile, parse_index, parse_tree
+from coder.repo.trees import (
+    FILE_MODES,
+    MISSING,
+    SUBMODULE,
+    SYMLINK,
+    IndexEntry,
+    Snapshot,
+    TreeFile,
+    parse_index,
+    parse_tree,
+)
 from coder.text import visible_line
 from coder.values import Withheld
 
@@ -29,10 +39,14 @@ MAX_UNTRACKED_TOTAL = 256 << 20
 
 @dataclass(slots=True)
 class _Wanted:
-    """What the snapshot's index must hold: `present` as the disk has it, `fixed` as the user's index has it."""
+    """What the snapshot's index must hold: `present` as the disk has it, `fixed` as the user's index has it.
 
-    present: list[bytes] = field(default_factory=list)
-    fixed: dict[bytes, IndexEntry] = field(default_factory=dict)
+    `modes` are the user's index's, where the file system's execute bits mean nothing (core.fileMode off).
+    """
+
+    present: list[str] = field(default_factory=list)
+    fixed: dict[str, IndexEntry] = field(default_factory=dict)
+    modes: dict[str, str] = field(default_factory=dict)
     withheld: list[Withheld] = field(default_factory=list)
     read_only: list[Withheld] = field(default_factory=list)
 
@@ -41,6 +55,8 @@ def take_snapshot(shadow: Shadow) -> Snapshot:
     """The working tree now. Leaves the index of it in `shadow.index`. Blocking: call it in a thread."""
     tracked, untracked = _list_user_index(shadow)
     wanted = _sort_out(shadow.location.root, tracked, untracked)
+    if not shadow.location.is_on("core.filemode", True):
+        wanted.modes = {entry.path: entry.mode for entry in tracked if entry.mode in FILE_MODES and entry.stage == "0"}
     seeded = _start_index(shadow)
     if seeded:
         _unsettle(shadow, tracked)
@@ -53,54 +69,53 @@ def take_snapshot(shadow: Shadow) -> Snapshot:
     return Snapshot(tree, files, (*wanted.withheld, *_notes_on(files, wanted)), tuple(wanted.read_only))
 
 
-def _list_user_index(shadow: Shadow) -> tuple[list[IndexEntry], list[bytes]]:
+def _list_user_index(shadow: Shadow) -> tuple[list[IndexEntry], list[str]]:
     index = shadow.location.index
     try:
         listing = shadow.files.run(
-            *("ls-files", "-z", "-t", "-s", "-c", "-o", "--exclude-standard"), env={"GIT_INDEX_FILE": str(index)}
+            *("ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-standard"), env={"GIT_INDEX_FILE": str(index)}
         )
     except GitError as error:
         raise UserError(f"the index {index} cannot be read: {error.message}", "check it with `git status`") from error
     return parse_index(listing)
 
 
-def _sort_out(root: Path, tracked: Iterable[IndexEntry], untracked: list[bytes]) -> _Wanted:
+def _sort_out(root: Path, tracked: Iterable[IndexEntry], untracked: list[str]) -> _Wanted:
     wanted = _Wanted()
-    conflicts: set[bytes] = set()
+    conflicts: set[str] = set()
     for entry in tracked:
-        if entry.stage:
+        if entry.stage != "0":
             conflicts.add(entry.path)
         elif entry.mode == SUBMODULE:
             wanted.fixed[entry.path] = entry
-        elif entry.tag == "S" and not os.path.lexists(os.path.join(os.fsencode(root), entry.path)):
+        elif entry.tag in "Ss" and not os.path.lexists(root / entry.path):
             wanted.fixed[entry.path] = entry
-            wanted.withheld.append(Withheld(os.fsdecode(entry.path), "outside the sparse checkout"))
+            wanted.withheld.append(Withheld(entry.path, "outside the sparse checkout"))
         else:
             wanted.present.append(entry.path)
     for path in sorted(conflicts):
         wanted.present.append(path)
-        wanted.read_only.append(Withheld(os.fsdecode(path), "has merge conflicts"))
-    _add_untracked(os.fsencode(root), untracked, wanted)
+        wanted.read_only.append(Withheld(path, "has merge conflicts"))
+    _add_untracked(root, untracked, wanted)
     return wanted
 
 
-def _add_untracked(root: bytes, untracked: list[bytes], wanted: _Wanted) -> None:
+def _add_untracked(root: Path, untracked: list[str], wanted: _Wanted) -> None:
     total = 0
     over: Counter[str] = Counter()
     for number, path in enumerate(untracked):
-        name = os.fsdecode(path)
-        if path.endswith(b"/"):
-            wanted.withheld.append(Withheld(name, "a repository of its own"))
+        if path.endswith("/"):
+            wanted.withheld.append(Withheld(path, "a repository of its own"))
             continue
         if number >= MAX_UNTRACKED_FILES:
-            over[name.split("/")[0]] += 1
+            over[path.split("/")[0]] += 1
             continue
         try:
-            size = os.lstat(os.path.join(root, path)).st_size
+            size = os.lstat(f"{root}/{path}").st_size
         except OSError:
             continue
         if size > MAX_UNTRACKED_BYTES or total + size > MAX_UNTRACKED_TOTAL:
-            wanted.withheld.append(Withheld(name, f"untracked and large ({size:,} bytes)"))
+            wanted.withheld.append(Withheld(path, f"untracked and large ({size:,} bytes)"))
             continue
         total += size
         wanted.present.append(path)
@@ -127,57 +142,60 @@ def _start_index(shadow: Shadow) -> bool:
 
 def _unsettle(shadow: Shadow, tracked: Iterable[IndexEntry]) -> None:
     """Forget what the user's index claims without having looked: hidden changes, filtered content, conflicts."""
-    plain = [entry for entry in tracked if not entry.stage and entry.mode != SUBMODULE]
+    plain = [entry for entry in tracked if entry.stage == "0" and entry.mode != SUBMODULE]
     doubted = {entry.path: entry for entry in plain if entry.tag != "H"}
     converted = filtered_paths(shadow, [entry.path for entry in plain])
     doubted |= {entry.path: entry for entry in plain if entry.path in converted}
-    lines = [_removal(shadow, entry.path) for entry in tracked if entry.stage]
-    _feed(shadow, [*lines, *(_line(entry) for entry in doubted.values())])
+    lines = [_removal(shadow, entry.path) for entry in tracked if entry.stage != "0"]
+    _feed(shadow, [*lines, *(_line(e.mode, e.oid, e.path) for e in doubted.values())])
 
 
-def _line(entry: IndexEntry) -> bytes:
-    return b"%s %s\t%s" % (entry.mode.encode(), entry.oid.encode(), entry.path)
+def _line(mode: str, oid: str, path: str) -> str:
+    return f"{mode} {oid}\t{path}"
 
 
-def _removal(shadow: Shadow, path: bytes) -> bytes:
-    return b"0 %s\t%s" % (shadow.location.null_oid.encode(), path)
+def _removal(shadow: Shadow, path: str) -> str:
+    return f"0 {shadow.location.null_oid}\t{path}"
 
 
-def _feed(shadow: Shadow, lines: Iterable[bytes]) -> None:
-    text = b"".join(line + b"\0" for line in lines)
-    if text:
-        shadow.trees.run("update-index", "-z", "--replace", "--index-info", stdin=text, env=_on(shadow))
+def _feed(shadow: Shadow, lines: list[str]) -> None:
+    if lines:
+        shadow.trees.run("update-index", "-z", "--replace", "--index-info", stdin=_records(lines), env=_on(shadow))
+
+
+def _records(fields: list[str]) -> bytes:
+    return os.fsencode("".join([f"{field}\0" for field in fields]))
 
 
 def _on(shadow: Shadow) -> dict[str, str]:
     return {"GIT_INDEX_FILE": str(shadow.index)}
 
 
-def filtered_paths(shadow: Shadow, paths: list[bytes]) -> dict[bytes, str]:
+def filtered_paths(shadow: Shadow, paths: list[str]) -> dict[str, str]:
     """The paths whose content a filter or a re-encoding changes between disk and git, each with the reason."""
     if not paths:
         return {}
     out = shadow.attributes().run(
         *("check-attr", "-z", "--stdin", "filter", "working-tree-encoding"),
-        stdin=b"".join(path + b"\0" for path in paths),
+        stdin=_records(paths),
     )
-    found: dict[bytes, str] = {}
-    fields = iter(out.split(b"\0")[:-1])
+    found: dict[str, str] = {}
+    fields = iter(os.fsdecode(out).split("\0")[:-1])
     for path, attribute, value in zip(fields, fields, fields, strict=True):
-        if value in (b"unspecified", b"unset"):
+        if value in ("unspecified", "unset"):
             continue
-        name = visible_line(os.fsdecode(value), 40)
-        if attribute == b"working-tree-encoding":
+        name = visible_line(value, 40)
+        if attribute == "working-tree-encoding":
             found[path] = f"git stores it in another encoding than the working tree has ({name})"
         else:
-            found[path] = "stored in LFS" if value == b"lfs" else f"the filter {name} stands between disk and git"
+            found[path] = "stored in LFS" if value == "lfs" else f"the filter {name} stands between disk and git"
     return found
 
 
 def _hash(shadow: Shadow, wanted: _Wanted) -> None:
     """Bring the index up to the disk for every wanted path; files that are gone leave it."""
     for attempt in range(2):
-        paths = b"".join(path + b"\0" for path in wanted.present)
+        paths = _records(wanted.present)
         code, _, err = shadow.files.run_code(
             *("update-index", "-z", "--add", "--remove", "--replace", "--stdin"), stdin=paths, env=_on(shadow)
         )
@@ -190,25 +208,22 @@ def _hash(shadow: Shadow, wanted: _Wanted) -> None:
 
 def _leave_out_unreadable(shadow: Shadow, wanted: _Wanted) -> None:
     """git stops at the first path it cannot read or that lies behind a link. Looked for only once it did."""
-    root = os.fsencode(shadow.location.root)
-    kept: list[bytes] = []
+    kept: list[str] = []
     for path in wanted.present:
-        why = _why_not(root, path)
+        why = _why_not(shadow.location.root, path)
         if why is None:
             kept.append(path)
         elif why:
-            wanted.withheld.append(Withheld(os.fsdecode(path), why))
+            wanted.withheld.append(Withheld(path, why))
     wanted.present = kept
 
 
-def _why_not(root: bytes, path: bytes) -> str | None:
+def _why_not(root: Path, path: str) -> str | None:
     """None: git can take it. "": it is not there any more. Else why it cannot be read."""
-    parts = path.split(b"/")
-    for depth in range(1, len(parts)):
-        parent = os.path.join(root, *parts[:depth])
-        if not os.path.isdir(parent) or os.path.islink(parent):
-            return ""
-    place = os.path.join(root, path)
+    place = root / path
+    below = len(root.parts) - len(place.parts) + 1
+    if any(not parent.is_dir() or parent.is_symlink() for parent in place.parents[: -below or None]):
+        return ""
     try:
         mode = os.lstat(place).st_mode
     except FileNotFoundError:
@@ -224,46 +239,46 @@ def _why_not(root: bytes, path: bytes) -> str | None:
 
 def _write(shadow: Shadow) -> tuple[str, tuple[TreeFile, ...]]:
     tree = shadow.trees.run("write-tree", "--missing-ok", env=_on(shadow)).decode("ascii").strip()
-    return tree, tuple(parse_tree(shadow.trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree)))
+    return tree, parse_tree(shadow.trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree))
 
 
-def _not_as_on_disk(shadow: Shadow, files: Iterable[TreeFile]) -> set[bytes]:
+def _not_as_on_disk(shadow: Shadow, files: Iterable[TreeFile]) -> set[str]:
     """Entries taken from the user's index whose object has another size than the file: git had converted it.
 
     Every conversion of line ends or `$Id$` changes the size; filters, which need not, are found by attribute.
     """
-    root = os.fsencode(shadow.location.root)
-    found: set[bytes] = set()
+    root = shadow.location.root
+    found: set[str] = set()
     for file in files:
         if file.regular:
-            path = os.fsencode(file.path)
             with contextlib.suppress(OSError):
-                if os.lstat(os.path.join(root, path)).st_size != file.size:
-                    found.add(path)
+                if os.lstat(f"{root}/{file.path}").st_size != file.size:
+                    found.add(file.path)
     return found
 
 
-def _mend(shadow: Shadow, wanted: _Wanted, files: Iterable[TreeFile], doubtful: set[bytes]) -> bool:
+def _mend(shadow: Shadow, wanted: _Wanted, files: Iterable[TreeFile], doubtful: set[str]) -> bool:
     """Make the index hold exactly what is wanted; True when something had to change.
 
     What git had to be told: entries no longer tracked, submodules and sparse paths, and files whose object is
     doubtful or missing though the file is here.
     """
     present = set(wanted.present)
-    lines: list[bytes] = []
-    rehash: list[bytes] = []
-    seen: dict[bytes, TreeFile] = {}
-    for file in files:
-        path = os.fsencode(file.path)
-        seen[path] = file
-        if path not in present and path not in wanted.fixed:
-            lines.append(_removal(shadow, path))
-        elif path in doubtful or (file.size == MISSING and path in present):
-            lines.append(b"%s %s\t%s" % (file.mode.encode(), file.oid.encode(), path))
+    lines: list[str] = []
+    rehash: list[str] = []
+    fixed: dict[str, tuple[str, str]] = {}
+    for path, mode, oid, size in files:
+        if path not in present:
+            fixed[path] = (mode, oid)
+        elif path in doubtful or size == MISSING:
             rehash.append(path)
+            lines.append(_line(mode, oid, path))
+        elif wanted.modes and mode in FILE_MODES and wanted.modes.get(path, mode) != mode:
+            lines.append(_line(wanted.modes[path], oid, path))
+    lines += (_removal(shadow, path) for path in fixed if path not in wanted.fixed)
     for path, entry in wanted.fixed.items():
-        if path not in seen or (seen[path].oid, seen[path].mode) != (entry.oid, entry.mode):
-            lines.append(_line(entry))
+        if fixed.get(path) != (entry.mode, entry.oid):
+            lines.append(_line(entry.mode, entry.oid, path))
     _feed(shadow, lines)
     if rehash:
         wanted.present = rehash
@@ -285,5 +300,5 @@ def _notes_on(files: Iterable[TreeFile], wanted: _Wanted) -> Iterable[Withheld]:
             yield Withheld(file.path, "a symbolic link")
         elif file.mode == SUBMODULE:
             yield Withheld(file.path, "a submodule")
-        elif file.size == MISSING and os.fsencode(file.path) not in wanted.fixed:
+        elif file.size == MISSING and file.path not in wanted.fixed:
             yield Withheld(file.path, "not downloaded (partial clone)")

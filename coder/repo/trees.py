@@ -1,8 +1,8 @@
 """The words for what is in a git tree, and the reading of git's listings into them. Runs nothing."""
 
-from collections.abc import Iterator
+import os
+import re
 from dataclasses import dataclass
-from os import fsdecode
 from typing import NamedTuple
 
 from coder.values import Withheld
@@ -53,32 +53,29 @@ class Snapshot:
 
 
 class IndexEntry(NamedTuple):
-    """One line of `git ls-files -s -t`: `tag` is H, S (skip-worktree) or M (unmerged)."""
+    """One line of `git ls-files -s -v`: `tag` is H, S (skip-worktree) or M (unmerged), small if assumed unchanged."""
 
     tag: str
     mode: str
     oid: str
-    stage: int
-    path: bytes
+    stage: str
+    path: str
 
 
-def parse_tree(listing: bytes) -> Iterator[TreeFile]:
+# Both listings are parsed by one pass of the regex engine: a loop in Python is what a large repository waits for.
+_TREE_RECORD = re.compile(r"(\d+) \w+ ([0-9a-f]+) +(\S+)\t([^\0]*)\0")
+_INDEX_RECORD = re.compile(r"(?:\? ([^\0]*)|([A-Za-z]) (\d+) ([0-9a-f]+) ([0-3])\t([^\0]*))\0")
+
+
+def parse_tree(listing: bytes) -> tuple[TreeFile, ...]:
     """The entries of `git ls-tree -r -l -z`."""
-    for record in listing.split(b"\0")[:-1]:
-        head, _, path = record.partition(b"\t")
-        mode, _, oid, size = head.decode("ascii").split()
-        yield TreeFile(fsdecode(path), mode, oid, int(size) if size.isdecimal() else 0 if size == "-" else MISSING)
+    return tuple(
+        TreeFile(path, mode, oid, int(size) if size.isdecimal() else 0 if size == "-" else MISSING)
+        for mode, oid, size, path in _TREE_RECORD.findall(os.fsdecode(listing))
+    )
 
 
-def parse_index(listing: bytes) -> tuple[list[IndexEntry], list[bytes]]:
-    """The tracked entries and the untracked paths of `git ls-files -z -t -s -c -o`."""
-    tracked: list[IndexEntry] = []
-    untracked: list[bytes] = []
-    for record in listing.split(b"\0")[:-1]:
-        if record.startswith(b"? "):
-            untracked.append(record[2:])
-        else:
-            head, _, path = record.partition(b"\t")
-            tag, mode, oid, stage = head.decode("ascii").split(" ")
-            tracked.append(IndexEntry(tag, mode, oid, int(stage), path))
-    return tracked, untracked
+def parse_index(listing: bytes) -> tuple[list[IndexEntry], list[str]]:
+    """The tracked entries and the untracked paths of `git ls-files -z -v -s -c -o`."""
+    records = _INDEX_RECORD.findall(os.fsdecode(listing))
+    return [IndexEntry(*record[1:]) for record in records if record[1]], [record[0] for record in records if record[0]]
