@@ -7,7 +7,7 @@ list in the file; what is not there is dropped. When a call fails or brings noth
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,14 +16,14 @@ from coder.agents.agent import make_agent
 from coder.agents.tool import explain
 from coder.agents.wrap import clip, wrap
 from coder.config import Settings
-from coder.errors import ApiError, LimitReached
+from coder.errors import CoderError
 from coder.events import Emit, Notice, SubagentFinished, SubagentStarted
 from coder.model.client import Client
 from coder.model.messages import Reply, Request, user_message
 from coder.model.strict import strict_schema
+from coder.text import redact
 from coder.values import TriageCard, TriageCause
 
-PARALLEL = 4  # calls of one kind in flight
 MAX_FILE = 60_000  # characters of one file that a summary is made from
 MAX_BATCH = 60_000  # characters of small files that share one call
 MAX_OUTLINE = 400  # characters of a candidate's outline
@@ -71,13 +71,12 @@ class Triage(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Helpers:
-    """What every helper call needs. `note` collects nothing: a failed helper is said once, as a Notice."""
+    """What every helper call needs. How many are in flight at once is the client's to bound."""
 
     client: Client
     settings: Settings
     emit: Emit
     session: str
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL))
 
     async def ask(self, prompt: str, text: str, shape: type[Shape], summary: str) -> Shape | None:
         """One strict-schema call of the subagent `prompt`. None, and a Notice, if it brought nothing usable."""
@@ -93,19 +92,18 @@ class Helpers:
             max_output=agent.max_output,
             cache_key=f"{self.session}:{prompt}",
         )
-        async with self._slots:
-            call = f"{prompt}-{next(_ids)}"
-            self.emit(SubagentStarted(call, agent.role, agent.model, summary))
-            answer: Shape | None = None
-            reply: Reply | None = None
-            try:
-                reply = await self.client.reply(request)
-                answer = _parse(reply, shape)
-            except (ApiError, LimitReached, Unusable) as error:
-                self.emit(Notice(f"{prompt}: {error}; going on without it", "warning"))
-            finally:
-                self.emit(SubagentFinished(call, agent.role, answer is not None, reply.usage if reply else None))
-            return answer
+        call = f"{prompt}-{next(_ids)}"
+        answer: Shape | None = None
+        reply: Reply | None = None
+        self.emit(SubagentStarted(call, agent.role, agent.model, summary))
+        try:
+            reply = await self.client.reply(request)
+            answer = _parse(reply, shape)
+        except (CoderError, Unusable) as error:
+            self.emit(Notice(f"{prompt}: {error}; going on without it", "warning"))
+        finally:
+            self.emit(SubagentFinished(call, agent.role, answer is not None, reply.usage if reply else None))
+        return answer
 
 
 class Unusable(Exception):
@@ -210,7 +208,7 @@ async def _triage(helpers: Helpers, card: TriageCard, ground: Ground) -> TriageC
     parts = [
         wrap("failed tests", "\n".join([card.title, *card.tests[:20]])),
         wrap("log", clip(ground.excerpt(card), MAX_LOG)),
-        wrap("diff under test", clip(ground.diff, MAX_DIFF) or "(no change)"),
+        wrap("diff under test", clip(redact(ground.diff), MAX_DIFF) or "(no change)"),
     ]
     answer = await helpers.ask("triager", "\n".join(parts), Triage, f"triage {card.title}")
     return check_triage(card, answer, ground) if answer else card

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coder.agents.subagents import Helpers
+from coder.agents.wrap import clip
 from coder.config import Settings
 from coder.events import ApproveCommand, Ask, Emit, EvidenceReady, Notice
 from coder.repo.repository import Repository
@@ -12,6 +13,7 @@ from coder.repo.trust import TrustStore
 from coder.sandbox import Sandbox, choose
 from coder.session.triage import triage_failures
 from coder.store import Places
+from coder.text import redact
 from coder.values import Evidence, TriageCard
 from coder.verify.cluster import cluster
 from coder.verify.commands import TestCommand, detect, parse_command
@@ -116,6 +118,9 @@ class Checks:
         return evidence, cards
 
 
+MAX_REPORT = 12_000  # characters: about 3,000 tokens
+
+
 def describe(evidence: Evidence, cards: Sequence[TriageCard]) -> str:
     """The evidence as the main model reads it: facts of the tool first, then the triage. Bounded by the clusters."""
     if evidence.status == "not_run":
@@ -139,4 +144,4 @@ def describe(evidence: Evidence, cards: Sequence[TriageCard]) -> str:
         lines += [f"at {path}:{line}" for path, line in card.locations]
         lines += [f"> {quote}" for quote in card.evidence]
         lines += [card.next_step] if card.next_step else []
-    return "\n".join(lines)
+    return clip(redact("\n".join(lines)), MAX_REPORT)
