@@ -121,14 +121,19 @@ def check(spot: Spot, places: Places, old: Picture, *, after: str) -> bool:
 
 
 def kill_turns(
-    base: Path, call: str, work: Callable[[Spot, Places], object], *, at: str = "", also: tuple[str, ...] = ()
+    base: Path,
+    call: str,
+    work: Callable[[Spot, Places], object],
+    *,
+    at: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
 ) -> None:
     """Kill `work` at each of its calls; recover; all old or all new. `at` leaves an interrupted apply first."""
     for turn in range(1, 100):
         spot, places = new_spot(base / str(turn))
         old = three(spot)
         if at:
-            assert inject(lambda spot=spot, places=places: apply(spot, places, CHANGES, "first"), at)[1]
+            assert inject(lambda spot=spot, places=places: apply(spot, places, CHANGES, "first"), *at)[1]
         status, _ = inject(
             lambda spot=spot, places=places: work(spot, places), f"{call}:signal=KILL:when={turn}", *also
         )
@@ -163,7 +168,7 @@ COMMITTED = "unlinkat:signal=KILL:when=1"
     ],
 )
 def test_a_recovery_can_be_killed_anywhere_as_well(base, call, at):
-    kill_turns(base, call, recover, at=at)
+    kill_turns(base, call, recover, at=(at,))
 
 
 # Faults that in-process roll-back can live with even when they stay: it needs no new bytes on disk.
@@ -214,6 +219,14 @@ def test_a_failing_call_anywhere_leaves_all_old_or_all_new(base, call, error, st
 def test_a_file_system_that_cannot_exchange_names_is_as_safe(base, call):
     cannot = "renameat2:error=EINVAL"
     kill_turns(base, call, lambda spot, places: apply(spot, places, CHANGES, "plain"), also=(cannot,))
+
+
+@needs_strace
+@pytest.mark.parametrize("call", ["?rename,?renameat", "write", "unlinkat"])
+def test_a_recovery_that_has_to_write_can_be_killed_as_well(base, call):
+    cannot = "renameat2:error=EINVAL"
+    half_way = (cannot, "linkat:signal=KILL:when=2")  # the old file was replaced, and is only in the record
+    kill_turns(base, call, recover, at=half_way, also=(cannot,))
 
 
 @needs_strace
