@@ -87,7 +87,8 @@ def _changes(root: Path, resolution: Resolution, read: Callable[[str], bytes]) -
     changes = []
     for file in resolution.files:
         before, mode = _now(root, file.path, read)
-        changes.append(FileChange(file.path, before, mode, file.content, file.executable))
+        renamed_from = file.old_path if file.old_path != file.path else ""
+        changes.append(FileChange(file.path, before, mode, file.content, file.executable, renamed_from))
         if file.old_path != file.path:
             before, mode = _now(root, file.old_path, read)
             changes.append(FileChange(file.old_path, before, mode, None, None))

@@ -94,7 +94,9 @@ def _change(
             raise Failed(f"{path} changed since the task began, and the changes conflict", "nothing was written")
         after, merged = result.content, True
     executable = file.new_mode == "100755" if file.new_mode != file.old_mode and after is not None else None
-    return FileChange(path, now, _mode(repository, path) if now is not None else None, after, executable), merged
+    mode = _mode(repository, path) if now is not None else None
+    renamed_from = file.old_path if file.kind == "renamed" and after is not None else ""
+    return FileChange(path, now, mode, after, executable, renamed_from), merged
 
 
 def _mode(repository: Repository, path: str) -> int:
