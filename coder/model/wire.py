@@ -28,18 +28,6 @@ MAX_ERROR_BYTES = 64 * 1024
 DRAIN_S = 0.1  # after the last event, for the end of the body: only then the connection can be used again
 USAGE_S = 5.0  # after a whole reply, for figures that some servers never send
 _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-# What the SDK would tell every server about this machine.
-_MACHINE = (
-    "Lang",
-    "Package-Version",
-    "OS",
-    "Arch",
-    "Runtime",
-    "Runtime-Version",
-    "Async",
-    "Retry-Count",
-    "Read-Timeout",
-)
 
 
 class Assembling(Protocol):
@@ -66,7 +54,7 @@ class Wire:
             timeout=httpx2.Timeout(timeouts.first, connect=timeouts.connect, read=None),
             follow_redirects=False,  # a redirect could carry the key to another host
             trust_env=not provider.local,  # a proxy is no way to one's own machine
-            event_hooks={"response": [_bound_error]},
+            event_hooks={"request": [_keep_quiet], "response": [_bound_error]},
         )
         own = provider.name == "openai"
         headers: Any = {
@@ -74,7 +62,6 @@ class Wire:
             "Accept-Encoding": "identity",  # nothing to unpack, so nothing that unpacks without end
             "OpenAI-Organization": (own and environ.get("OPENAI_ORG_ID")) or openai.Omit(),
             "OpenAI-Project": (own and environ.get("OPENAI_PROJECT_ID")) or openai.Omit(),
-            **{f"X-Stainless-{name}": openai.Omit() for name in _MACHINE},
         }
         self._client = openai.AsyncOpenAI(
             api_key=provider.key or KEYLESS,
@@ -178,6 +165,12 @@ class _Bounded(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
+async def _keep_quiet(request: httpx2.Request) -> None:
+    """Leave out what the SDK tells every server about this machine."""
+    for name in [name for name in request.headers if name.lower().startswith("x-stainless")]:
+        del request.headers[name]
+
+
 async def _bound_error(response: httpx2.Response) -> None:
     """The SDK reads the body of an error whole and unpacks it: neither without bound."""
     if response.status_code >= 300 and isinstance(response.stream, httpx2.AsyncByteStream):
@@ -210,10 +203,7 @@ def _no_connection(error: BaseException, host: str) -> Fault:
             f"cannot reach {host}: TLS failed ({tls.reason or 'no reason given'}; {_line(tls)})", "final", "tls"
         )
     if isinstance(error, httpx2.ConnectError):
-        system = next((each for each in causes if isinstance(each, OSError) and each.strerror), None)
-        return Fault(
-            f"cannot reach {host}: {system.strerror if system else _line(error)}", "unreachable", "unreachable"
-        )
+        return Fault(f"cannot reach {host}: {_reason(causes) or _line(error)}", "unreachable", "unreachable")
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
         return Fault(f"cannot reach {host}: {_line(error)}", "final", "unreachable")
     return Fault(f"{host} dropped the connection ({type(error).__name__})", "retry", "dropped", billed=True)
@@ -230,7 +220,8 @@ def _reason(causes: list[BaseException]) -> str:
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None  # several addresses were tried
+        error = inner or error.__cause__ or error.__context__
 
 
 def _line(error: BaseException) -> str:
