@@ -95,11 +95,11 @@ def fingerprint(root: Path) -> dict[str, str]:
     return seen
 
 
-HOOKS = (
-    "applypatch-msg pre-applypatch post-applypatch pre-commit pre-merge-commit prepare-commit-msg commit-msg "
-    "post-commit pre-rebase post-checkout post-merge pre-push reference-transaction post-index-change post-rewrite "
-    "pre-auto-gc fsmonitor-watchman"
-).split()
+HOOKS = [
+    "applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg",
+    "commit-msg", "post-commit", "pre-rebase", "post-checkout", "post-merge", "pre-push", "reference-transaction",
+    "post-index-change", "post-rewrite", "pre-auto-gc", "fsmonitor-watchman",
+]  # fmt: skip
 
 
 def set_traps(ground: Ground, markers: Path) -> None:
@@ -120,13 +120,14 @@ def set_traps(ground: Ground, markers: Path) -> None:
     included.write_text(f'[core]\n\tfsmonitor = "{trap("included")}"\n[alias]\n\tls-files = "!{trap("alias")}"\n')
     settings = {
         "core.fsmonitor": trap("fsmonitor"), "core.pager": trap("pager"), "core.editor": trap("editor"),
-        "core.sshCommand": trap("ssh"), "core.askPass": trap("askpass"), "core.alternateRefsCommand": trap("alternates"),
-        "diff.external": trap("external"), "diff.evil.command": trap("diff-command"), "diff.evil.textconv": trap("textconv"),
-        "filter.evil.clean": trap("clean"), "filter.evil.smudge": trap("smudge"), "filter.evil.process": trap("process"),
+        "core.sshCommand": trap("ssh"), "core.askPass": trap("askpass"), "core.alternateRefsCommand": trap("refs"),
+        "diff.external": trap("external"), "diff.evil.command": trap("diff"), "diff.evil.textconv": trap("textconv"),
+        "filter.evil.clean": trap("clean"), "filter.evil.smudge": trap("smudge"), "filter.evil.process": trap("filter"),
         "merge.evil.driver": trap("merge-driver"), "gpg.program": trap("gpg"), "commit.gpgSign": "true",
-        "log.showSignature": "true", "credential.helper": trap("credential"), "uploadpack.packObjectsHook": trap("pack"),
-        "interactive.diffFilter": trap("interactive"), "sequence.editor": trap("sequence"), "include.path": str(included),
-        "submodule.sub.update": f"!{trap('submodule-update')}", "trailer.x.command": trap("trailer"),
+        "log.showSignature": "true", "credential.helper": trap("credential"), "trailer.x.command": trap("trailer"),
+        "uploadpack.packObjectsHook": trap("pack"), "interactive.diffFilter": trap("interactive"),
+        "sequence.editor": trap("sequence"), "include.path": str(included),
+        "submodule.sub.update": f"!{trap('submodule-update')}",
         "remote.origin.url": f"ext::{trap('remote')}", "remote.origin.promisor": "true",
         "extensions.partialClone": "origin",
     }  # fmt: skip

@@ -11,17 +11,16 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coder.errors import Failed, Refused, UserError
-from coder.repo.convert import as_git_keeps_it
-from coder.repo.diff import parse_patch
+from coder.repo.convert import ApprovedChange, approved_change
 from coder.repo.discover import Location, discover
 from coder.repo.git import Git, GitError, run_as_user
-from coder.repo.patch import PatchRefused
-from coder.repo.repository import Repository
+from coder.repo.merge import merge3
+from coder.repo.repository import FileState, Repository
 from coder.repo.trees import TreeFile, parse_index
 from coder.text import visible_line
 
@@ -116,50 +115,51 @@ def _check_unmoved(location: Location) -> None:
 
 
 def _plan(repository: Repository, location: Location, patch: bytes) -> _Plan:
-    """Put the patch on HEAD and on what is staged, both in the shadow. Raises Refused where it does not fit."""
-    patch = as_git_keeps_it(repository, patch)
-    files = parse_patch(patch)
-    paths = sorted({path for file in files for path in (file.path, file.old_path)})
-    parent_tree = repository.tree_of(location.head)
-    head = _put_on(repository, parent_tree, patch, "HEAD", paths)
-    before = {file.path: file for file in repository.files(parent_tree)}
-    after = {file.path: file for file in repository.files(head)}
-    index, flags = _index_entries(repository, location, paths)
-    own = {path: index.get(path) for path in paths if _key(index.get(path)) != _key(before.get(path))}
-    staged = {path: after.get(path) for path in paths}
-    if own:  # these paths have something staged: it stays, with the approved change in it
-        base = repository.put_entries(parent_tree, own)
-        both = {file.path: file for file in repository.files(_put_on(repository, base, patch, "the index", paths))}
-        staged |= {path: both.get(path) for path in paths}
-    return _Plan(location, {path: after.get(path) for path in paths}, staged, frozenset(own), flags)
+    """Put the change on HEAD and on what is staged, both in the shadow. Raises Refused where it does not fit."""
+    change = approved_change(repository, patch)
+    head = {file.path: file for file in repository.files(repository.tree_of(location.head))}
+    index, flags = _index_entries(repository, location, change.paths)
+    own = frozenset(path for path in change.paths if _key(index.get(path)) != _key(head.get(path)))
+    committed = {path: _put_on(repository, change, path, head.get(path), "HEAD") for path in change.paths}
+    # where something else is staged it stays, with the approved change in it
+    staged = committed | {path: _put_on(repository, change, path, index.get(path), "the index") for path in own}
+    return _Plan(location, committed, staged, own, flags)
 
 
 def _key(file: TreeFile | None) -> tuple[str, str]:
     return (file.mode, file.oid) if file else ("", "")
 
 
-def _put_on(repository: Repository, tree: str, patch: bytes, what: str, paths: list[str]) -> str:
-    try:
-        return repository.apply(tree, patch)
-    except PatchRefused as refusal:
-        names = ", ".join(visible_line(problem.message, 120) for problem in refusal.problems[:3])
-        raise Refused(
-            f"other uncommitted changes cannot be separated from the approved ones in {what}: {names}",
-            f"commit or stash your own changes of {', '.join(paths[:3])} first, or leave out --commit",
-        ) from refusal
+def _put_on(
+    repository: Repository, change: ApprovedChange, path: str, ours: TreeFile | None, where: str
+) -> TreeFile | None:
+    """The entry that the change makes of `ours`: its own result if it began there, else both changes merged."""
+    before, after = change.before.get(path), change.after.get(path)
+    if _key(before) == _key(ours):
+        return after
+    if before is not None and after is not None and ours is not None and ours.regular:
+        blobs = repository.read_blobs([before.oid, ours.oid, after.oid])
+        merged = merge3(blobs[before.oid], blobs[ours.oid], blobs[after.oid])
+        if not merged.conflict:
+            mode = after.mode if after.mode != before.mode else ours.mode
+            return repository.store(path, FileState(merged.content, mode))
+    missing = "" if ours is not None else f": it is not in {where}"
+    raise Refused(
+        f"your other uncommitted changes of {path} cannot be separated from the approved ones{missing}",
+        f"commit or stash your own changes of {path} first, or leave out --commit",
+    )
 
 
 def _index_entries(
-    repository: Repository, location: Location, paths: list[str]
+    repository: Repository, location: Location, paths: Collection[str]
 ) -> tuple[dict[str, TreeFile], dict[str, str]]:
     """What is staged at `paths`, and the options of `update-index` that keep the marks some of them carry."""
     listing = repository.shadow.trees.run("ls-files", "-z", "-v", "-s", env={"GIT_INDEX_FILE": str(location.index)})
-    wanted = set(paths)
     found: dict[str, TreeFile] = {}
     flags: dict[str, str] = {}
     for entry in parse_index(listing)[0]:
         path = entry.path
-        if path not in wanted:
+        if path not in paths:
             continue
         if entry.stage != "0":
             raise Refused(f"{path} has merge conflicts", "resolve them first")

@@ -1,8 +1,12 @@
-"""A patch of the bytes on disk as a patch of the bytes git keeps: where attributes turn CR LF into LF and `$Id$`.
+"""An approved patch as the entries git would have before and after it: with line ends and `$Id$` as git keeps them.
 
-Needed for commits only: everywhere else trees hold what is on disk. No filter can run here: there is none.
+Needed for commits only; everywhere else trees hold what is on disk. No filter can run here: there is none.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from coder.errors import Refused
 from coder.repo.diff import parse_patch
 from coder.repo.patch import PatchRefused
 from coder.repo.repository import FileState, Repository
@@ -12,36 +16,49 @@ from coder.repo.trees import TreeFile
 _CONVERTIBLE = (b"\r\n", b"$Id")
 
 
-def as_git_keeps_it(repository: Repository, patch: bytes) -> bytes:
-    """`patch` as `git add` would see it. Its result must be on disk already, or else what it applies to.
+@dataclass(frozen=True, slots=True)
+class ApprovedChange:
+    """The entries of a patch's paths before and after it; absent where there is no file."""
 
-    Raises PatchRefused when the files on disk are neither.
-    """
-    if not any(mark in patch for mark in _CONVERTIBLE):
-        return patch
+    paths: tuple[str, ...]
+    before: Mapping[str, TreeFile]
+    after: Mapping[str, TreeFile]
+
+
+def approved_change(repository: Repository, patch: bytes) -> ApprovedChange:
+    """What `patch` changes. The working tree must hold its result already, or else what it applies to."""
     files = parse_patch(patch)
-    paths = {path for file in files for path in (file.path, file.old_path)}
-    found = {path: repository.work_tree_bytes(path) for path in paths}
+    paths = tuple(sorted({path for file in files for path in (file.path, file.old_path)}))
     modes = {file.path: file.new_mode or "100644" for file in files}
-    on_disk = {p: FileState(content, modes.get(p, "100644")) for p, content in found.items() if content is not None}
-    empty = repository.tree_of("")
-    disk = repository.write_tree(empty, on_disk) if on_disk else empty
+    contents = {path: repository.work_tree_bytes(path) for path in paths}
+    states = {p: FileState(content, modes.get(p, "100644")) for p, content in contents.items() if content is not None}
+    disk = repository.write_tree(repository.tree_of(""), states)
     try:
         before, after = repository.apply(disk, patch, reverse=True), disk
     except PatchRefused:
-        before, after = disk, repository.apply(disk, patch)
-    return repository.patch(_kept(repository, before), _kept(repository, after))
+        before, after = disk, _apply(repository, disk, patch)
+    return ApprovedChange(paths, _as_git_keeps_them(repository, before), _as_git_keeps_them(repository, after))
 
 
-def _kept(repository: Repository, tree: str) -> str:
-    """The tree with every file as git would store it. One process a file: these are the few of one commit."""
-    git = repository.shadow.attributes()
+def _apply(repository: Repository, tree: str, patch: bytes) -> str:
+    try:
+        return repository.apply(tree, patch)
+    except PatchRefused as refusal:
+        raise Refused(
+            f"the working tree does not hold the approved changes any more: {refusal.problems[0].message}",
+            "let the change be made again",
+        ) from refusal
+
+
+def _as_git_keeps_them(repository: Repository, tree: str) -> dict[str, TreeFile]:
+    """Every file as `git add` would store it. One process a converted file: these are the few of one commit."""
     files = repository.files(tree)
     contents = repository.read_blobs(file.oid for file in files)
-    entries: dict[str, TreeFile | None] = {}
+    git = repository.shadow.attributes()
+    entries: dict[str, TreeFile] = {}
     for file in files:
-        content = contents[file.oid]
-        if any(mark in content for mark in _CONVERTIBLE):
-            out = git.run("hash-object", "-w", f"--path={file.path}", "--stdin", stdin=content)
+        entries[file.path] = file
+        if any(mark in contents[file.oid] for mark in _CONVERTIBLE):
+            out = git.run("hash-object", "-w", f"--path={file.path}", "--stdin", stdin=contents[file.oid])
             entries[file.path] = file._replace(oid=out.decode("ascii").strip())
-    return repository.put_entries(tree, entries) if entries else tree
+    return entries

@@ -295,7 +295,9 @@ def read_config(path: Path) -> dict[str, str]:
     section = ""
     for line in _logical_lines(read_small(path)):
         if header := _SECTION.match(line):
-            section = header[1].lower() + (f".{header[2]}" if header[2] is not None else "")
+            section = header[1].lower()
+            if header[2] is not None:
+                section += "." + re.sub(r"\\(.)", r"\1", header[2])
             line = line[header.end() :].strip()
         if variable := _VARIABLE.match(line):
             values[f"{section}.{variable[1].lower()}"] = _unquote(variable[2] or "")

@@ -218,6 +218,10 @@ class Repository:
         self._index_tree = tree
         return tree
 
+    def store(self, path: str, state: FileState) -> TreeFile:
+        """The entry of a file whose content is put into the shadow."""
+        return TreeFile(path, state.mode, self._store({path: state})[path], len(state.content))
+
     def _store(self, files: Mapping[str, FileState]) -> dict[str, str]:
         """Put contents into the shadow's objects; the object id by path."""
         drafts: list[Path] = []
