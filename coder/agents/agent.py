@@ -6,7 +6,7 @@ from typing import Any, Literal, cast, get_args
 
 from coder import prompts
 from coder.agents.tool import Tool
-from coder.config import Effort, Settings
+from coder.config import Effort, RoleSettings, Settings
 from coder.model.messages import Request, ToolSpec
 
 Role = Literal["coder", "summarizer", "selector", "triager"]
@@ -52,17 +52,16 @@ class Agent:
 
 
 def make_agent(prompt: str, settings: Settings, tools: Sequence[Tool] = ()) -> Agent:
-    """The agent of `prompt` ("coder", "ask", "subagents/triager"), its front matter overridden by the settings."""
+    """The agent of `prompt` ("coder", "ask", "subagents/triager"): its front matter, and the settings of its role."""
     matter, instructions = read_prompt(prompt)
     role = cast(Role, matter["role"])
-    wanted = settings.roles.get(role)
-    helper = role != "coder"
+    own = settings.roles.get(role, RoleSettings())
     return Agent(
         name=prompt.rpartition("/")[2],
         role=role,
         instructions=instructions,
-        model=(wanted and wanted.model) or (settings.subagent_model if helper else settings.model),
-        effort=(wanted and wanted.effort) or (cast(Effort, matter["effort"]) if helper else settings.effort),
+        model=own.model or (settings.model if role == "coder" else settings.subagent_model),
+        effort=own.effort or cast(Effort, matter.get("effort", settings.effort)),
         max_output=int(matter["max_output"]),
         tools=tuple(tools),
     )
@@ -76,6 +75,6 @@ def read_prompt(name: str) -> tuple[dict[str, str], str]:
         raise ValueError(f"prompt {name!r} has no front matter")
     pairs = (line.partition(":") for line in head.splitlines())
     matter = {key.strip(): value.strip() for key, _, value in pairs}
-    if matter.get("role") not in get_args(Role) or matter.get("effort") not in get_args(Effort):
+    if matter.get("role") not in get_args(Role) or matter.get("effort", "none") not in get_args(Effort):
         raise ValueError(f"prompt {name!r} names an unknown role or effort")
     return matter, text.strip("\n")

@@ -9,7 +9,7 @@ import bisect
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from coder.tools.draft_files import matching_files, plain, why_hidden
 
 MAX_PATTERN = 300
 MAX_REPEATS = 1_000  # product of all counted repeats: `((a{1000}){1000}){1000}` would take gigabytes to compile
-MAX_MATCHES = 100
+MAX_LINES = 100
 MAX_PER_FILE = 20
 MAX_LINE = 240
 SECONDS = 5.0
@@ -36,13 +36,6 @@ class Search(Arguments):
     regex: bool | None = None
     ignore_case: bool | None = None
     paths: Annotated[list[str] | None, Field(max_length=20)] = None
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    path: str
-    line: int
-    text: str
 
 
 async def _search(asked: Search, desk: Desk) -> str:
@@ -74,20 +67,31 @@ _BRACE = re.compile(r"(\\.|\{\d+(?:,\d*)?\}|\{,\d+\})|\{", re.DOTALL)
 def _search_all(asked: Search, pattern: Any, desk: Desk) -> str:
     files = [file for file in matching_files(asked.paths, desk) if not why_hidden(file, desk)]
     deadline = time.monotonic() + SECONDS
-    found: list[Match] = []
-    total, searched, stopped = 0, 0, ""
+    lines: list[str] = []
+    searched = 0
     try:
         for file, content in _contents(files, desk):
             searched += 1
-            if is_binary(content):
-                continue
-            matches = list(find_in(file.path, plain(content.decode("utf-8", "replace")), pattern, deadline))
-            if matches and not desk.hides(file.path, content):
-                total += len(matches)
-                found += matches[: min(MAX_PER_FILE, MAX_MATCHES - len(found))]
+            lines += _lines_of(file, content, pattern, deadline, desk)
+            if len(lines) > MAX_LINES:
+                break
     except TimeoutError:
-        stopped = f"[stopped after {SECONDS:.0f} s, {searched} of {len(files)} files searched: narrow paths or pattern]"
-    return _report(found, total, searched, stopped)
+        lines.append(f"[stopped after {SECONDS:.0f} s]")
+    if searched < len(files):
+        lines = [*lines[:MAX_LINES], f"[{searched} of {len(files)} files searched: narrow paths or pattern]"]
+    return "\n".join(lines) or f"no match in {searched} files"
+
+
+def _lines_of(file: TreeFile, content: bytes, pattern: Any, deadline: float, desk: Desk) -> list[str]:
+    """The file's matching lines as the model is told of them; whether it may be shown is asked only if there are."""
+    if is_binary(content):
+        return []
+    matches = list(islice(find_in(plain(content.decode("utf-8", "replace")), pattern, deadline), MAX_PER_FILE + 1))
+    if not matches or desk.hides(file.path, content):
+        return []
+    path = visible_line(file.path)
+    lines = [f"{path}:{number}: {visible_line(text, MAX_LINE)}" for number, text in matches[:MAX_PER_FILE]]
+    return [*lines, f"{path}: more"] if len(matches) > MAX_PER_FILE else lines
 
 
 def _contents(files: Sequence[TreeFile], desk: Desk) -> Iterator[tuple[TreeFile, bytes]]:
@@ -108,11 +112,11 @@ def _read(files: Sequence[TreeFile], desk: Desk) -> Iterator[tuple[TreeFile, byt
     yield from ((file, blobs[file.oid]) for file in files if file.oid in blobs)
 
 
-def find_in(path: str, text: str, pattern: Any, deadline: float) -> Iterator[Match]:
-    """One match for each line that holds one. Raises TimeoutError when `deadline` (time.monotonic) passes."""
+def find_in(text: str, pattern: Any, deadline: float) -> Iterator[tuple[int, str]]:
+    """Number and text of each line in which a match begins. Raises TimeoutError when time.monotonic() is `deadline`."""
     starts: list[int] = []
     position = 0
-    while True:
+    while position <= len(text):
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -121,20 +125,8 @@ def find_in(path: str, text: str, pattern: Any, deadline: float) -> Iterator[Mat
             return
         starts = starts or [0, *(newline.end() for newline in re.finditer("\n", text))]
         number = bisect.bisect_right(starts, hit.start())
-        end = starts[number] if number < len(starts) else len(text) + 1
-        yield Match(path, number, text[starts[number - 1] : end].rstrip("\n"))
-        position = end
-        if position > len(text):
-            return
-
-
-def _report(found: Sequence[Match], total: int, searched: int, stopped: str) -> str:
-    lines = [f"{visible_line(match.path)}:{match.line}: {visible_line(match.text, MAX_LINE)}" for match in found]
-    if total > len(found):
-        lines.append(f"[{total - len(found)} more matching lines not shown: narrow paths or pattern]")
-    if not found:
-        lines.append(f"no match in {searched} files")
-    return "\n".join([*lines, stopped] if stopped else lines)
+        position = starts[number] if number < len(starts) else len(text) + 1
+        yield number, text[starts[number - 1] : position].rstrip("\n")
 
 
 def _describe(asked: Search) -> str:
