@@ -6,6 +6,7 @@ Everything is 0700/0600 and outside every repository. What is stored, and its me
 import contextlib
 import fcntl
 import os
+import pwd
 import sqlite3
 import stat
 import tempfile
@@ -32,9 +33,15 @@ class Places:
 def find_places(environ: Mapping[str, str] = os.environ) -> Places:
     """The directories of the XDG base directory specification, on every system; creates nothing.
 
-    XDG_* must be absolute to count, as the specification says. Without HOME the account's home is used.
+    XDG_* and HOME must be absolute to count, so that nothing lands in the current directory. Without HOME the
+    account's home is used; a user without an account has nowhere to write.
     """
-    home = environ.get("HOME") or os.path.expanduser("~")
+    home = environ.get("HOME", "")
+    if not home.startswith("/"):
+        try:
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:
+            home = "/nonexistent"
 
     def place(variable: str, default: str) -> Path:
         base = environ.get(variable, "")
@@ -46,9 +53,15 @@ def find_places(environ: Mapping[str, str] = os.environ) -> Places:
 
 
 def private_dir(path: Path) -> Path:
-    """Create `path` for this user only and return it. Refuses a symlink or another user's directory in its place."""
+    """Create `path` for this user only and return it. Refuses a symlink or another user's directory in its place.
+
+    Missing directories above it are created in the same way, whatever the umask.
+    """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in [parent for parent in reversed(path.parents) if not parent.exists()]:
+            missing.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
         status = path.lstat()
     except OSError as error:
         raise UserError(
@@ -108,23 +121,48 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one record durably; `line` must hold no newline. Readers skip a tail that a crash tore."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """Append one record durably; `line` should hold no newline.
+
+    Several processes may append at once. A record that does not fit on the disk is taken out again. A tail that a
+    kill tore is closed first, so that only that record is lost; readers skip it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(descriptor, line + b"\n")
-        os.fsync(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        is_torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        rest = memoryview((b"\n" if is_torn else b"") + line + b"\n")
+        try:
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
     finally:
         os.close(descriptor)
+
+
+# "codr": tells a file of coder from any other SQLite file. See https://www.sqlite.org/pragma.html#pragma_application_id
+_APPLICATION_ID = 0x636F6472
 
 
 def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
     """Open (or create, 0600) a SQLite file with `schema` at `version` (PRAGMA user_version).
 
     A file that is corrupt, foreign or of another version is set aside as `*.set-aside` and a new one made: these
-    files are caches and records, never the only copy of a user's work. May raise sqlite3.OperationalError when the
-    place is read-only or the file stays locked for 5 seconds.
+    files are caches and records, never the only copy of a user's work. Raises sqlite3.OperationalError when the
+    place cannot be written or the file stays locked for 5 seconds, and Refused for another user's directory.
     """
-    private_dir(path.parent)
+    try:
+        private_dir(path.parent)
+        with locked(path.with_name(f"{path.name}.lock")):  # one at a time creates, or sets aside
+            return _open_or_renew(path, schema, version)
+    except (OSError, UserError) as error:
+        raise sqlite3.OperationalError(f"cannot open {path}: {error}") from error
+
+
+def _open_or_renew(path: Path, schema: str, version: int) -> sqlite3.Connection:
     try:
         return _open_database(path, schema, version)
     except sqlite3.OperationalError:
@@ -137,18 +175,22 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
 
 
 def _open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.fchmod(descriptor, 0o600)
+    os.close(descriptor)
     connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
     try:
         found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found not in (0, version):
-            raise sqlite3.DatabaseError(f"schema version {found}, not {version}")
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        is_new = (found, application, tables) == (0, 0, 0)
+        if not is_new and (found, application) != (version, _APPLICATION_ID):
+            raise sqlite3.DatabaseError(f"not a file of coder at version {version}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        if found == 0:
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise sqlite3.DatabaseError("not a file of coder")
-            connection.executescript(f"BEGIN IMMEDIATE;{schema};PRAGMA user_version={version};COMMIT;")
+        if is_new:
+            marks = f"PRAGMA application_id={_APPLICATION_ID};PRAGMA user_version={version}"
+            connection.executescript(f"BEGIN IMMEDIATE;{schema};{marks};COMMIT;")
     except BaseException:
         connection.close()
         raise
