@@ -11,7 +11,7 @@ from typing import Any
 
 from coder.model.faults import from_event
 from coder.model.messages import Finish, Item, Reply, Request, ToolCall, ToolSpec, assistant_message, message_text
-from coder.model.responses import count, tokens
+from coder.model.responses import as_object, count, tokens
 from coder.model.strict import strict_schema
 from coder.values import Usage
 
@@ -108,15 +108,14 @@ def messages(request: Request, quirks: frozenset[str], *, with_tools: bool) -> l
         if kind == "message" and item["role"] != "assistant":
             said.append({"role": item["role"], "content": message_text(item)})
         elif kind == "message":
-            _assistant(said, thoughts)["content"] = _joined(said[-1].get("content"), message_text(item))
+            _say(_assistant(said, thoughts), message_text(item))
         elif kind in ("function_call", "custom_tool_call") and with_tools:
             _assistant(said, thoughts).setdefault("tool_calls", []).append(_wire_call(item))
         elif kind in ("function_call_output", "custom_tool_call_output"):
             answer = {"role": "tool", "tool_call_id": item["call_id"], "content": _output_text(item["output"])}
             said.append(answer if with_tools else {"role": "user", "content": f"Result:\n{answer['content']}"})
         elif kind in ("function_call", "custom_tool_call"):
-            told = f"[{item['name']}]\n{item.get('arguments', item.get('input', ''))}"
-            _assistant(said, thoughts)["content"] = _joined(said[-1].get("content"), told)
+            _say(_assistant(said, thoughts), f"[{item['name']}]\n{item.get('arguments', item.get('input', ''))}")
         thoughts = ""
     return said
 
@@ -130,8 +129,8 @@ def _assistant(said: list[dict[str, Any]], thoughts: str) -> dict[str, Any]:
     return said[-1]
 
 
-def _joined(before: Any, text: str) -> str:
-    return f"{before}\n\n{text}" if before else text
+def _say(message: dict[str, Any], text: str) -> None:
+    message["content"] = f"{message['content']}\n\n{text}" if message["content"] else text
 
 
 def _thoughts(item: Item) -> str:
@@ -197,8 +196,8 @@ class Assembly:
         if isinstance(chunk.get("usage"), dict):
             self._usage = chunk["usage"]
         choices = chunk.get("choices")
-        choice = _object(choices[0]) if isinstance(choices, list) and choices else {}
-        self._take_delta(_object(choice.get("delta") or choice.get("message")))
+        choice = as_object(choices[0]) if isinstance(choices, list) and choices else {}
+        self._take_delta(as_object(choice.get("delta") or choice.get("message")))
         self._reason = str(choice.get("finish_reason") or self._reason)
 
     @property
@@ -225,7 +224,7 @@ class Assembly:
                 self._take_call(piece)
 
     def _take_call(self, piece: dict[str, Any]) -> None:
-        function = _object(piece.get("function"))
+        function = as_object(piece.get("function"))
         index, id_, name = piece.get("index"), piece.get("id") or "", function.get("name") or ""
         call = self._open_call(index, id_, name)
         if call is None:
@@ -255,7 +254,7 @@ class Assembly:
         figures = self._usage
         if figures is None:
             return None
-        inside, outside = (_object(figures.get(f"{each}_tokens_details")) for each in ("prompt", "completion"))
+        inside, outside = (as_object(figures.get(f"{each}_tokens_details")) for each in ("prompt", "completion"))
         cached = inside.get("cached_tokens") or figures.get("prompt_cache_hit_tokens")
         reasoning = outside.get("reasoning_tokens")
         counted = tokens(
@@ -308,10 +307,6 @@ def free_text(arguments: str) -> str:
         if len(texts) == 1:
             return texts[0]
     return arguments
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _thought(text: str) -> Item:

@@ -98,14 +98,16 @@ class Assembly:
             self.thinking = isinstance(item, dict) and item.get("type") == "reasoning"
         elif kind == "response.output_item.done" and isinstance(item, dict):
             self.started, self.thinking = True, False
+            if not isinstance(item.get("type"), str):
+                raise Fault("the reply has an item without a type", "retry", "malformed", billed=True)
             self._items[_position(event, len(self._items))] = item
         elif kind in ("response.output_text.delta", "response.refusal.delta"):
             self._show(event)
         elif kind in _TERMINAL:
-            self._end = event["response"] if isinstance(event.get("response"), dict) else {}
+            self._end = as_object(event.get("response"))
             self.finished, self._complete = True, kind == "response.completed"
         elif kind in ("response.failed", "error"):
-            self._end = event["response"] if isinstance(event.get("response"), dict) else {}
+            self._end = as_object(event.get("response"))
             raise from_event(event, billed=self.started)
 
     @property
@@ -128,7 +130,7 @@ class Assembly:
         figures = self._end.get("usage")
         if not isinstance(figures, dict):
             return None
-        inside, outside = figures.get("input_tokens_details") or {}, figures.get("output_tokens_details") or {}
+        inside, outside = (as_object(figures.get(f"{way}_tokens_details")) for way in ("input", "output"))
         return tokens(
             self._request,
             figures.get("input_tokens"),
@@ -161,10 +163,18 @@ def _position(event: Mapping[str, Any], default: int) -> int:
     return place if isinstance(place, int) else default
 
 
-def _text(message: Item) -> str:
+def as_object(value: Any) -> dict[str, Any]:
+    """A JSON object from outside; anything else counts as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _parts(message: Item) -> list[Item]:
     content = message.get("content")
-    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    return "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def _text(message: Item) -> str:
+    return "".join(str(part.get("text") or part.get("refusal") or "") for part in _parts(message))
 
 
 def _call(item: Item) -> ToolCall:
@@ -178,10 +188,10 @@ def _call(item: Item) -> ToolCall:
 
 def _finish(end: Mapping[str, Any], complete: bool, messages: list[Item]) -> Finish:
     if not complete:
-        reason = (end.get("incomplete_details") or {}).get("reason")
+        reason = as_object(end.get("incomplete_details")).get("reason")
         return "content_filter" if reason == "content_filter" else "max_output"
-    parts = [part for message in messages for part in message.get("content") or () if isinstance(part, dict)]
-    return "refusal" if any(part.get("type") == "refusal" for part in parts) else "completed"
+    refused = any(part.get("type") == "refusal" for message in messages for part in _parts(message))
+    return "refusal" if refused else "completed"
 
 
 def count(value: Any) -> int:

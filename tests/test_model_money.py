@@ -1,0 +1,356 @@
+"""Prices to the cent, budgets that parallel calls never overshoot, and a ledger that never stops work."""
+
+import asyncio
+import datetime
+import sqlite3
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coder.errors import Exit, LimitReached, UserError
+from coder.events import Notice, UsageRecorded
+from coder.model import Catalog, Client, Ledger, Reply
+from coder.model.ledger import Call, start_of_day
+from coder.store import Places
+from coder.values import Usage
+from tests.fake_openai import FakeOpenAI, forever, server_error, text
+from tests.model_kit import request, settings, talk
+
+CATALOG = Catalog.load()
+# model, tier, input, cached, output tokens, price in USD worked out by hand from the provider's price page
+RECORDED = [
+    ("gpt-5.4-mini", "default", 272_000, 0, 0, "0.204"),
+    ("gpt-5.4-mini", "default", 272_000, 272_000, 0, "0.0204"),
+    ("gpt-5.4-mini", "default", 12_345, 10_240, 1_987, "0.01128825"),
+    ("gpt-5.4-mini", "flex", 12_345, 10_240, 1_987, "0.005644125"),
+    ("gpt-5.4-mini", "priority", 12_345, 10_240, 1_987, "0.0225765"),
+    ("gpt-5.4-mini-2026-03-17", "default", 1_000_000, 0, 1_000_000, "5.25"),
+    ("gpt-5.4-nano", "default", 272_000, 0, 0, "0.0544"),
+    ("gpt-5.4-nano", "auto", 8_001, 1_024, 333, "0.00183213"),
+    ("gpt-5.4-nano", "flex", 8_001, 1_024, 333, "0.000916065"),
+    ("gpt-6-luna", "default", 300_000, 0, 1_000, "0.06075"),
+]
+
+
+@pytest.mark.parametrize(("model", "tier", "given", "cached", "output", "usd"), RECORDED)
+def test_prices_are_exact(model: str, tier: str, given: int, cached: int, output: int, usd: str) -> None:
+    price = CATALOG.get(model).price(Usage("coder", model, 1, given, cached, 0, output), tier)
+    assert price is not None
+    assert abs(Decimal(price) - Decimal(usd)) < Decimal("1e-12")
+
+
+def test_a_tier_that_is_not_offered_has_no_price() -> None:
+    assert CATALOG.get("gpt-5.4-nano").price(Usage("coder", "n", 1, 1, 0, 0, 1), "priority") is None
+
+
+def test_storing_in_the_cache_costs_where_the_model_charges_for_it() -> None:
+    usage = Usage("coder", "gpt-6-luna", 1, 1_000, 0, 0, 0)
+    assert CATALOG.get("gpt-6-luna").price(usage, "default", 1_000) == pytest.approx(1.25 * 0.0001)
+    assert CATALOG.get("gpt-5.4-mini").price(usage, "default", 1_000) == pytest.approx(0.00075)
+
+
+def test_the_bill_goes_by_the_tier_that_the_server_says_it_used() -> None:
+    answer = text("ok").using(input_tokens=10_000, cached_tokens=4_000, output_tokens=1_000)
+    for tier, usd in {"default": 0.0093, "flex": 0.00465, "priority": 0.0186}.items():
+        reply, heard = talk([answer.tier(tier)])
+        assert reply.usage.usd == pytest.approx(usd, abs=1e-12)
+        assert heard.client.cost_usd == reply.usage.usd
+
+
+def test_figures_that_contradict_each_other_are_bounded() -> None:
+    reply, _ = talk([text("ok").using(input_tokens=10, cached_tokens=50, output_tokens=-3, reasoning_tokens=9)])
+    usage = reply.usage
+    assert (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens) == (10, 10, 0, 0)
+
+
+def test_a_user_overrides_and_adds_models(tmp_path: Path) -> None:
+    own = """
+        [models."gpt-5.4-mini"]
+        prices.default = [1, 0.5, 2]
+        [models."mine"]
+        context = 8192
+        max_input = 6000
+        max_output = 2048
+    """
+    (tmp_path / "models.toml").write_text(own)
+    catalog = Catalog.load(tmp_path)
+    assert catalog.get("gpt-5.4-mini").price(Usage("", "", 1, 1_000_000, 0, 0, 0)) == 1
+    assert catalog.get("gpt-5.4-mini").max_input == 272_000
+    assert (catalog.get("mine").max_input, catalog.get("mine").known) == (6_000, True)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "context = -1",
+        "context = 1.5",
+        "contxt = 3",
+        "max_input = true",
+        "prices = 7",
+        "prices.default = [1, 2]",
+        "prices.default = [1, 2, inf]",
+        'shutdown_date = "soon"',
+        "efforts = 3",
+        "long_factors = [1]",
+    ],
+)
+def test_a_bad_models_file_names_the_model(table: str, tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text(f'[models."mine"]\n{table}\n')
+    with pytest.raises(UserError, match="mine"):
+        Catalog.load(tmp_path)
+
+
+def test_the_end_of_a_model_is_announced() -> None:
+    nano = CATALOG.get("gpt-5.4-nano")
+    said = {
+        day: nano.notices(datetime.date.fromisoformat(day))
+        for day in ("2026-06-01", "2026-11-25", "2027-03-20", "2027-04-01")
+    }
+    assert [[notice.level for notice in notices] for notices in said.values()] == [
+        [],
+        ["info"],
+        ["warning"],
+        ["warning"],
+    ]
+    assert "2027-04-01" in said["2027-03-20"][0].text
+
+
+# ── budgets ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_call_that_could_cost_too_much_is_not_sent() -> None:
+    _, heard = talk([text("never")], chosen=settings(limits={"max_cost": 0.01}))
+    assert isinstance(heard.error, LimitReached)
+    assert heard.error.exit == Exit.LIMIT
+    assert heard.server.requests == []
+    assert heard.client.cost_usd == 0
+
+
+def test_a_limit_lowers_the_output_before_it_stops_the_work() -> None:
+    reply, heard = talk([text("ok")], chosen=settings(limits={"max_cost": 0.1}))
+    assert reply.text == "ok"
+    body = heard.server.bodies()[0]
+    assert 8_000 <= body["max_output_tokens"] < 22_222
+    assert body["service_tier"] == "default"  # a project's default tier could cost double
+
+
+@pytest.mark.parametrize(("tokens", "fits"), [(73_333, True), (73_334, False)])
+def test_the_exact_count_of_the_caller_decides(tokens: int, fits: bool) -> None:
+    """73,333 tokens in at 0.75 and 10,000 out at 4.50 a million are just below ten cents."""
+
+    async def ask(client: Client, show: Any) -> Reply:
+        return await client.reply(request(max_output=10_000, input_tokens=tokens))
+
+    _, heard = talk([text("ok")], ask, chosen=settings(limits={"max_cost": 0.1}))
+    assert (heard.server.bodies()[0]["max_output_tokens"] == 10_000) == fits
+
+
+def test_a_counter_is_asked_once_for_each_piece() -> None:
+    counted: list[str] = []
+
+    def count(piece: str) -> int:
+        counted.append(piece)
+        return len(piece) // 4
+
+    async def ask(client: Client, show: Any) -> None:
+        await client.reply(request())
+        await client.reply(request())
+
+    talk([text("a"), text("b")], ask, count=count)
+    assert len(counted) == len(set(counted)) == 4  # instructions, tools, no schema, one message
+
+
+def test_parallel_calls_never_overshoot_and_wait_for_each_other() -> None:
+    answer = text("ok").using(input_tokens=1_000, output_tokens=9_000)  # 0.04125 each; at worst 0.0458
+
+    async def ask(client: Client, show: Any) -> list[Any]:
+        calls = (client.reply(request(cache_key=f"k{n}", max_output=10_000, input_tokens=1_000)) for n in range(12))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    replies, heard = talk(forever(answer), ask, chosen=settings(limits={"max_cost": 0.2}))
+    done = [reply for reply in replies if isinstance(reply, Reply)]
+    assert {type(reply) for reply in replies} == {Reply, LimitReached}
+    assert len(done) == len(heard.server.requests) == 4
+    assert heard.client.cost_usd == pytest.approx(4 * 0.04125)
+    assert heard.client.cost_usd <= 0.2
+
+
+def test_failed_tries_count_before_the_next_one() -> None:
+    """A cut stream may have been charged: it is booked at its worst, and the next try must fit beside it."""
+    cut = text("half").cut(5)
+    _, heard = talk(forever(cut), chosen=settings(retry_budget=5.0, limits={"max_cost": 0.35}))
+    assert isinstance(heard.error, LimitReached)
+    assert len(heard.server.requests) <= 3
+    assert heard.client.cost_usd <= 0.35
+
+
+def test_a_resumed_session_and_the_whole_day_count(tmp_path: Path) -> None:
+    places = Places(tmp_path / "c", tmp_path / "s", tmp_path / "k")
+    dear = text("ok").using(input_tokens=100_000, output_tokens=10_000)  # 0.12
+    for session, limits, fits in (
+        ("a", {"max_cost": 0.3}, True),
+        ("a", {"max_cost": 0.15}, False),
+        ("b", {"max_cost": 0.15}, True),
+        ("c", {"max_cost_per_day": 0.25}, False),
+    ):
+        reply, heard = talk([dear], chosen=settings(limits=limits), places=places, session=session)
+        assert (reply is not None) == fits, (session, heard.error)
+
+
+def test_a_limit_needs_a_price() -> None:
+    async def ask(client: Client, show: Any) -> Reply:
+        return await client.reply(request(model="local-model"))
+
+    _, heard = talk([text("never")], ask, chosen=settings(limits={"max_cost": 1.0}))
+    assert isinstance(heard.error, UserError)
+    assert "models.toml" in heard.error.hint
+    assert heard.server.requests == []
+
+
+# ── ledger ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_try_is_in_the_ledger(tmp_path: Path) -> None:
+    places = Places(tmp_path / "c", tmp_path / "s", tmp_path / "k")
+    answer = text("ok").using(input_tokens=1_000, cached_tokens=500, output_tokens=100)
+    talk([server_error(), text("x").cut(4), answer], chosen=settings(retry_budget=5.0), places=places, repository="/r")
+    rows = (
+        sqlite3.connect(places.state / "ledger.sqlite")
+        .execute(
+            "SELECT role, model, repository, tier, status, attempt, estimated, round(usd, 9) FROM calls ORDER BY id"
+        )
+        .fetchall()
+    )
+    refused, cut, done = rows
+    assert refused == ("coder", "gpt-5.4-mini", "/r", "default", "500", 1, 0, 0)
+    assert cut[4:7] == ("cut", 2, 1)
+    assert cut[7] > 0.144
+    assert done == ("coder", "gpt-5.4-mini", "/r", "default", "ok", 3, 0, 0.0008625)
+
+
+def test_totals_by_everything_and_what_the_main_model_would_have_cost(tmp_path: Path) -> None:
+    ledger = _ledger(tmp_path)
+    now = time.time()
+    for number, (session, role, model, usd) in enumerate(
+        [("a", "coder", "gpt-5.4-mini", 0.75), ("a", "triager", "gpt-5.4-nano", 0.2), ("b", "coder", "unknown", None)]
+    ):
+        call = Call(now - number, session, "/r", role, model, "default", 1_000_000, 0, 0, 0, usd, latency_s=1)
+        ledger.finish(ledger.begin(call), call)
+    by_session = {total.key: total for total in ledger.totals("session", main=CATALOG.get("gpt-5.4-mini"))}
+    assert (by_session["a"].usd, by_session["a"].main_usd, by_session["a"].requests) == (0.95, 1.5, 2)
+    assert (by_session["b"].usd, by_session["b"].unpriced) == (0, 1)
+    assert [total.key for total in ledger.totals("role")] == ["coder", "triager"]
+    assert [total.key for total in ledger.totals("model", session="a")] == ["gpt-5.4-mini", "gpt-5.4-nano"]
+    assert len(ledger.totals("day", since=start_of_day(now))) >= 1
+    assert ledger.totals("repository")[0].input_tokens == 3_000_000
+    assert ledger.spent(session="a") == (0.95, 0)
+    assert ledger.spent(session="b") == (0.0, 1)
+
+
+def test_a_killed_process_leaves_its_call_at_the_worst_case(tmp_path: Path) -> None:
+    call = Call(time.time(), "a", "/r", "coder", "gpt-5.4-mini", usd=0.5, estimated=True, status="open")
+    _ledger(tmp_path).begin(call)  # and never finished
+    assert _ledger(tmp_path).spent(session="a") == (0.5, 0)
+
+
+def _ledger(place: Path) -> Ledger:
+    ledger = Ledger(place / "ledger.sqlite")
+    ledger.open()
+    return ledger
+
+
+def _damage(state: Path, how: str) -> Any:
+    state.mkdir(parents=True, mode=0o700)
+    path = state / "ledger.sqlite"
+    if how == "garbage":
+        path.write_bytes(b"not a database at all" * 400)
+    elif how == "foreign":
+        sqlite3.connect(path).execute("CREATE TABLE theirs (x)").connection.close()
+    elif how == "a directory":
+        path.mkdir()
+    elif how == "torn":
+        _ledger(state).close()
+        path.write_bytes(path.read_bytes()[:5_000])
+    elif how == "locked":
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("CREATE TABLE IF NOT EXISTS x (y)")
+        holder.execute("BEGIN EXCLUSIVE")
+        return holder
+    return None
+
+
+@pytest.mark.parametrize("how", ["garbage", "foreign", "a directory", "torn", "locked"])
+def test_a_bad_ledger_never_stops_the_work(how: str, tmp_path: Path) -> None:
+    places = Places(tmp_path / "c", tmp_path / "s", tmp_path / "k")
+    holder = _damage(places.state, how)
+    reply, heard = talk([text("ok")], places=places, chosen=settings(limits={"max_cost": 1.0}))
+    assert reply.text == "ok"
+    assert heard.client.cost_usd > 0
+    if how in ("a directory", "locked"):
+        assert [warning for warning in heard.client.warnings if "ledger" in warning]
+        assert [notice for notice in heard.kinds(Notice) if notice.level == "warning"]
+    if holder:
+        holder.close()
+
+
+def test_without_a_ledger_the_session_limit_still_holds(tmp_path: Path) -> None:
+    places = Places(tmp_path / "c", tmp_path / "s", tmp_path / "k")
+    _damage(places.state, "a directory")
+
+    async def ask(client: Client, show: Any) -> None:
+        for _ in range(9):
+            await client.reply(request(input_tokens=1_000, max_output=10_000))
+
+    dear = text("ok").using(input_tokens=1_000, output_tokens=9_000)
+    _, heard = talk(forever(dear), ask, places=places, chosen=settings(limits={"max_cost": 0.2}))
+    assert isinstance(heard.error, LimitReached)
+    assert heard.client.cost_usd <= 0.2
+
+
+def test_a_ledger_that_becomes_free_again_gets_what_it_missed(tmp_path: Path) -> None:
+    ledger = _ledger(tmp_path)
+    holder = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    call = Call(time.time(), "a", "/r", "coder", "gpt-5.4-mini", usd=0.5)
+    ledger.finish(ledger.begin(call), call)
+    assert "ledger" in ledger.complaint
+    assert ledger.spent(session="a") == (0.5, 0)
+    holder.execute("ROLLBACK")
+    holder.close()
+    ledger.finish(ledger.begin(call), call)
+    ledger.close()
+    assert _ledger(tmp_path).spent(session="a") == (1.0, 0)
+
+
+def test_usage_that_never_comes_is_booked_at_its_worst() -> None:
+    async def ask(client: Client, show: Any) -> Reply:
+        return await client.reply(request(input_tokens=1_000, max_output=2_000))
+
+    reply, heard = talk([text("ok").without_usage()], ask)
+    assert reply.usage == Usage("coder", "gpt-5.4-mini", 1, 1_000, 0, 0, 2_000, pytest.approx(0.00975), True)
+    assert heard.kinds(UsageRecorded)[0].usage.estimated
+
+
+def test_two_processes_of_one_day_see_each_other(tmp_path: Path) -> None:
+    """Both hold the same ledger; together they may commit no more than the day's limit."""
+    places = Places(tmp_path / "c", tmp_path / "s", tmp_path / "k")
+    answer = text("ok").using(input_tokens=1_000, output_tokens=9_000)
+
+    async def both() -> float:
+        with FakeOpenAI(forever(answer)) as server:
+            chosen = settings(limits={"max_cost_per_day": 0.2})
+            clients = [Client(chosen, places, f"s{n}", lambda _: None, server.environ()) for n in range(2)]
+            asks = [
+                client.reply(request(cache_key=f"k{n}", max_output=10_000, input_tokens=1_000))
+                for client in clients
+                for n in range(4)
+            ]
+            await asyncio.gather(*asks, return_exceptions=True)
+            for client in clients:
+                await client.aclose()
+            return sum(client.cost_usd or 0 for client in clients)
+
+    assert 0.12 < asyncio.run(both()) <= 0.2
