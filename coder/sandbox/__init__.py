@@ -4,7 +4,7 @@ Names are imported when asked for, so that the process inside a sandbox, which l
 nothing of this package but what it uses.
 """
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # the checker takes it for typing's; importing that would cost every test run 10 ms
 
 if TYPE_CHECKING:
     from coder.sandbox.ladder import choose as choose

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Tier = Literal["bubblewrap", "namespaces", "landlock", "seatbelt", "none"]
 
-MAX_PROCESSES = 4_096
+MAX_PROCESSES, MAX_THREADS = 1_024, 8_192
 _FILE_SIZE = 4 << 30
 _DISK_RESERVE = 512 << 20
 _PACKAGE = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def give(
         "need_landlock": not mounts,
         "want": [os.path.join(laid.cwd, inside(path, laid)) for path in want],
         "processes": MAX_PROCESSES,
-        "process_limit": MAX_PROCESSES if mounts else 0,  # without a namespace it would count all of the user's
+        "process_limit": MAX_THREADS if mounts else 0,  # without a namespace it would count all of the user's
         "memory": settings.memory_mb << 20,
         "file_size": _FILE_SIZE,
         "disk_reserve": _DISK_RESERVE,

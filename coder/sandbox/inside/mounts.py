@@ -4,7 +4,6 @@ A step is a tuple whose first item names it. Sources are opened before the first
 place a later one takes its source from.
 """
 
-import contextlib
 import os
 import stat
 
@@ -32,8 +31,7 @@ def carry_out(steps: list[Step], seal: bool) -> None:
         kernel.set_mount_attributes("/", kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID, recursive=True)
         for step in steps:
             if step[0] in ("tmpfs", "overlay", "bind-writable"):
-                with contextlib.suppress(OSError):  # hidden by a later step
-                    kernel.set_mount_attributes(step[1], 0, kernel.MOUNT_ATTR_RDONLY)
+                kernel.set_mount_attributes(step[1], 0, kernel.MOUNT_ATTR_RDONLY)
         if any(step[0] == "dev" for step in steps):
             for path in ("/dev/shm", "/dev/pts"):
                 kernel.set_mount_attributes(path, 0, kernel.MOUNT_ATTR_RDONLY)
@@ -116,8 +114,10 @@ def _remove(step: Step, sources: dict[str, int]) -> None:
     _, root, *paths = step
     for path in paths:
         full = f"{root}/{path}"
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        try:
             os.unlink(full)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            pass  # a changed file or directory lies there instead
         parent = os.path.dirname(path)
         while parent:
             try:

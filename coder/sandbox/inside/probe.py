@@ -4,13 +4,18 @@ Argument 1 is a marshalled hex dict of what was planted. A line is the name of a
 the only good word. Runs as the command itself, with every restriction in force.
 """
 
+from __future__ import annotations
+
 import marshal
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
 
-Planted = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Planted = dict[str, Any]
 
 
 def main() -> None:

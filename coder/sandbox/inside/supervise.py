@@ -8,7 +8,8 @@ import time
 
 from coder.sandbox.inside import wire
 
-_TICK_S = 0.1
+_TICK_S = 0.05
+_FULL_LOOK_EVERY = 5  # ticks
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -16,27 +17,34 @@ def watch(command: int, order: dict[str, object], lifeline: int, own_pids: bool)
     """Wait for `command`. Returns (exit code, why it was stopped or ""); a signal counts as 128 + number.
 
     `own_pids`: everything in /proc is ours (a PID namespace); otherwise only our descendants are. `lifeline` is a
-    pipe whose other end only coder holds: when it closes, coder is gone.
+    pipe whose other end only coder holds: when it closes, coder is gone. What still runs is the caller's to end.
     """
     poll = select.poll()
     poll.register(lifeline, select.POLLHUP | select.POLLERR)
-    tick = _TICK_S
     if sys.platform == "linux":
         poll.register(os.pidfd_open(command), select.POLLIN)
-    else:
-        tick = 0.02  # nothing wakes us when the command ends
-    stopped = ""
+    at_start, tick = _threads_of_machine(), 0
     while True:
-        ready = {descriptor for descriptor, _ in poll.poll(tick * 1000)}
+        ready = {descriptor for descriptor, _ in poll.poll(_TICK_S * 1000)}
         if lifeline in ready:
             end_descendants(command, 5.0) if not own_pids else None
             os._exit(1)  # the kernel ends a PID namespace with its first process
         code = _reap(command)
         if code is not None:
-            return code, stopped
-        stopped = stopped or _excess(order, own_pids)
-        if stopped:
-            end_all(command, own_pids)
+            return code, ""
+        tick += 1
+        crowded = _threads_of_machine() - at_start > int(str(order["processes"]))
+        if (crowded or tick % _FULL_LOOK_EVERY == 0) and (stopped := _excess(order, own_pids)):
+            return 128 + 9, stopped
+
+
+def _threads_of_machine() -> int:
+    """One cheap read that shows a fork bomb at once, whoever's it is; the full look then tells whether it is ours."""
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            return int(file.read().split()[3].split(b"/")[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _reap(command: int) -> int | None:
@@ -52,7 +60,7 @@ def _reap(command: int) -> int | None:
 
 
 def end_all(command: int, own_pids: bool) -> None:
-    """Kill every process but this one. One call is enough in a PID namespace; elsewhere repeat until none is left."""
+    """Kill every process but this one. Elsewhere than in a PID namespace one call may miss some: repeat it."""
     if own_pids:
         try:
             os.kill(-1, 9)

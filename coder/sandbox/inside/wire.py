@@ -1,8 +1,13 @@
 """The two pipes between coder and the process inside: an order (one marshalled dict) in, records out."""
 
+from __future__ import annotations
+
 import marshal
 import os
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STARTED, FAILED, ENDED, ARTIFACT = b"S", b"F", b"E", b"A"
 _HEADER = 5  # kind, then the payload's length, big endian
