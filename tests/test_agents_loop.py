@@ -107,6 +107,23 @@ def test_every_call_of_a_reply_gets_one_answer_and_only_sixteen_are_carried_out(
         assert len(place.seen(ToolFinished)) == 16
 
 
+def test_calls_that_only_read_run_beside_one_another(tmp_path: Path):
+    both = asyncio.Barrier(2)
+
+    async def summarize(texts):
+        await asyncio.wait_for(both.wait(), 5)
+        return dict.fromkeys(texts, "about it")
+
+    calls = [
+        tool_call("delegate", {"job": "summarize", "paths": [path], "question": None})
+        for path in ("calc.py", "README.md")
+    ]
+    with bench(tmp_path) as place, FakeOpenAI([calls[0] + calls[1], text("Done.")]) as server:
+        place.desk.summarize = summarize
+        turn(place, server)
+        assert ["about it" in output for output in outputs(server)] == [True, True]
+
+
 def test_calls_of_one_reply_run_in_order_around_an_edit(tmp_path: Path):
     before, after = fresh(READ), tool_call("read_files", {"files": [{"path": "calc.py", "first": 2, "last": 2}]})
     with (

@@ -115,6 +115,15 @@ def test_a_withheld_file_cannot_be_moved_into_the_light(tmp_path: Path):
         assert "more" not in str(refused.value)
 
 
+def test_what_the_model_wrote_itself_may_be_read_again(tmp_path: Path):
+    key = "sk-" + "a1B2" * 8
+    with bench(tmp_path, {"a.txt": "one\n"}) as place:
+        call(place, APPLY_PATCH, f"*** Begin Patch\n*** Update File: a.txt\n@@\n one\n+key = {key}\n*** End Patch\n")
+        assert "key = [redacted API key]" in read(place, "a.txt")
+        with pytest.raises(ToolError, match=r"\.env cannot be edited: withheld"):
+            call(place, APPLY_PATCH, "*** Begin Patch\n*** Add File: .env\n+A=1\n*** End Patch\n")
+
+
 def test_a_long_file_is_cut_at_a_line_and_says_how_to_go_on(tmp_path: Path):
     with bench(tmp_path, {"long.txt": "".join(f"line {n}\n" for n in range(1, 30_001))}) as place:
         text = read(place, "long.txt")

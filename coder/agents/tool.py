@@ -57,10 +57,9 @@ class Desk:
 
     def hides(self, path: str, content: bytes) -> str:
         """ "" or why a file never reaches a request. What the model itself wrote is judged by its path alone."""
-        reason = self.withheld.get(path) or self.rules.why(path)
-        if reason or path in self.draft.paths:
-            return reason
-        return withheld(path, content, rules=self.rules)
+        by_path = self.withheld.get(path) or self.rules.why(path)
+        by_content = "" if by_path else withheld(path, content, rules=self.rules)
+        return by_path or (by_content if by_content and path not in self.draft.paths else "")
 
     async def blocking(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run what reads or edits the draft in a thread, one at a time: a repository serves one caller at once."""
