@@ -148,7 +148,7 @@ def one_by_one(old: bytes, hunks: list[Hunk]) -> bytes:
 @given(texts(), texts())
 def test_another_reader_of_patches_sees_the_same_hunks(repository: Repository, old: bytes, new: bytes):
     patch = repository.patch(tree(repository, f=old), tree(repository, f=new))
-    theirs = [file for file in unidiff.PatchSet(patch.decode("latin-1"), metadata_only=False)]
+    theirs = list(unidiff.PatchSet(patch.decode("latin-1")))
     ours = [file for file in parse_patch(patch) if file.hunks]
     assert [[(h.source_start, h.source_length, h.target_start, h.target_length) for h in f] for f in theirs if f] == [
         [(h.old_start, h.old_lines, h.new_start, h.new_lines) for h in file.hunks] for file in ours

@@ -268,10 +268,11 @@ def _commit_with_hooks(plan: _Plan, text: bytes, branch: str | None, index: Path
     """The user's own `git commit` of a prepared index, as `git commit --only` prepares one: hooks see just this."""
     location = plan.location
     users = Git(location.git_dir, env=people)
+    words_before = _count_log(users)
     if branch is not None:
         if location.head:
             users.run("update-ref", f"refs/heads/{branch}", location.head, location.null_oid)
-        users.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")  # no word in its log before there is a commit
+        users.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
     file = index.with_name("message")
     file.write_bytes(text)
     places = {"GIT_DIR": str(location.git_dir), "GIT_WORK_TREE": str(location.root), "GIT_INDEX_FILE": str(index)}
@@ -279,7 +280,7 @@ def _commit_with_hooks(plan: _Plan, text: bytes, branch: str | None, index: Path
     code, said = run_as_user(command, location.root, places)
     if code != 0:
         if branch is not None:
-            _switch_back(users, location, branch)
+            _switch_back(users, location, branch, words_before)
         words = visible_line(os.fsdecode(said.strip()[-600:]), 800)
         raise Failed(f"git commit ended with status {code}: {words}", "a hook or the signing may have refused it")
     if branch is not None:
@@ -287,14 +288,22 @@ def _commit_with_hooks(plan: _Plan, text: bytes, branch: str | None, index: Path
     return discover(location.root).head
 
 
-def _switch_back(git: Git, location: Location, branch: str) -> None:
+def _switch_back(git: Git, location: Location, branch: str, words_before: int) -> None:
+    """HEAD, its log and the branches as they were before `branch` was made."""
     if location.branch:
         git.run("symbolic-ref", "HEAD", f"refs/heads/{location.branch}")
     else:
         git.run("update-ref", "--no-deref", "HEAD", location.head)
+    for _ in range(_count_log(git) - words_before):
         git.run("reflog", "delete", "HEAD@{0}")
     if location.head:
         git.run("update-ref", "-d", f"refs/heads/{branch}")
+
+
+def _count_log(git: Git) -> int:
+    """How many entries the log of HEAD has."""
+    code, out, _ = git.run_code("reflog", "show", "--format=%H", "HEAD")
+    return len(out.splitlines()) if code == 0 else 0
 
 
 # ── the user's index ─────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,10 @@ from coder.repo.trees import SUBMODULE, SYMLINK, Snapshot, TreeFile
 
 Hidden = Callable[[str, bytes], str]
 
+# The Git LFS specification: pointer files begin with this line and are smaller than 1024 bytes.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_MAX_POINTER_BYTES = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class DraftEdit:
@@ -98,10 +102,16 @@ class Draft:
                 reasons[path] = f"withheld, {why}"
         reasons |= self._repository.filtered([path for path in touched if path not in reasons])
         for path in touched:
-            if path not in reasons and (why := self._hidden_on_disk(path)):
+            if path not in reasons and (why := self._hidden_on_disk(path) or self._pointer(path)):
                 reasons[path] = why
         if reasons:
             raise _forbidden(reasons)
+
+    def _pointer(self, path: str) -> str:
+        """LFS pointers are known by their content too: the attributes may have been lost."""
+        file = self._files.get(path)
+        small = file is not None and file.size <= _MAX_POINTER_BYTES
+        return "stored in LFS" if small and (self.read(path) or b"").startswith(_LFS_POINTER) else ""
 
     def _hidden_on_disk(self, path: str) -> str:
         """Why a path that the draft does not have cannot be made: something is there that the snapshot left out."""
