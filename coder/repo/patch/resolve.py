@@ -1,7 +1,7 @@
 """Edits to new file contents, all or none. Pure: the tree is read through its view, and nothing is written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from difflib import SequenceMatcher
 
 from coder.repo.patch.edits import (
@@ -20,6 +20,7 @@ from coder.repo.patch.feedback import feedback, nearest_lines
 from coder.repo.patch.find import read_edits
 from coder.repo.patch.match import Target
 from coder.repo.patch.place import Placed, place
+from coder.repo.patch.plans import Plan, plan_files
 from coder.repo.patch.readings import entities_undone
 from coder.repo.patch.regions import Unplaced
 from coder.repo.patch.splice import Change, changes_of, merged, spliced, with_bom_of, with_last_end
@@ -48,7 +49,7 @@ def resolve(text: str, view: TreeView, *, complete: bool = True) -> Resolution:
 
 def resolve_edits(edits: Sequence[Edit], view: TreeView) -> Resolution:
     """As `resolve`, for edits that are already read."""
-    plans, problems = _planned(edits, Targets(view))
+    plans, problems = plan_files(edits, Targets(view))
     results: list[FileResult] = []
     warnings: list[str] = []
     for plan in plans:
@@ -83,88 +84,7 @@ class _Problems(Exception):
         self.problems = problems
 
 
-# ── which edits belong to which file ─────────────────────────────────────────────────────────────
-
-
-@dataclass
-class _Plan:
-    """All edits of one file, in order. `source` is "" for a file that does not exist yet."""
-
-    path: str
-    source: str
-    edits: list[Edit] = field(default_factory=list)
-
-
-def _planned(edits: Sequence[Edit], targets: Targets) -> tuple[list[_Plan], list[Problem]]:
-    plans: list[_Plan] = []
-    problems: list[Problem] = []
-    for edit in edits:
-        try:
-            _assign(edit, plans, targets)
-        except BadEdit as bad:
-            problems.append(bad.problem)
-    return plans, problems
-
-
-def _assign(edit: Edit, plans: list[_Plan], targets: Targets) -> None:
-    """Adds the edit to the plan of its file; a file that this reply creates or renames goes by its new name."""
-    if edit.action == "create":
-        path = targets.absent(edit.path)
-        plan = next((plan for plan in plans if plan.source == path and plan.edits[-1].action == "delete"), None)
-    elif (plan := _made_earlier(edit, plans, targets)) is not None:
-        path = plan.path
-    elif edit.action == "replace":
-        path = _replaced(edit, targets)
-    elif _makes_file(edit, targets):
-        edit = replace(edit, action="create")
-        path = targets.absent(edit.path)
-    else:
-        path = targets.existing(edit.path, edit.also)
-        plan = next((plan for plan in plans if plan.source == path), None)
-    if edit.action == "replace" and plan is None:
-        plan = next((plan for plan in plans if plan.source == path), None)
-    if plan is None:
-        source = "" if edit.action == "create" or targets.view.kind(path) == "none" else path
-        plan = _Plan(path, source)
-        plans.append(plan)
-    plan.edits.append(edit)
-    if edit.new_path:
-        plan.path = targets.absent(edit.new_path)
-
-
-def _made_earlier(edit: Edit, plans: list[_Plan], targets: Targets) -> _Plan | None:
-    for plan in plans:
-        if plan.path != plan.source and plan.path in (edit.path, *edit.also):
-            return plan
-    return None
-
-
-def _makes_file(edit: Edit, targets: Targets) -> bool:
-    """A diff that only adds lines, for a file that does not exist, creates it: the null device was forgotten."""
-    if edit.format != "unified diff" or edit.action != "update" or edit.new_path or len(edit.hunks) != 1:
-        return False
-    added_only = all(line.kind == "+" for line in edit.hunks[0].lines)
-    return added_only and not any(targets.known(name) for name in (edit.path, *edit.also))
-
-
-def _replaced(edit: Edit, targets: Targets) -> str:
-    """The path of a whole file: as written, unless only an existing file of that ending has about this content."""
-    path = targets.absent(edit.path)
-    if targets.view.kind(path) == "file":
-        return path
-    other = targets.by_suffix(path)
-    if other is not None and _mostly_same(edit.hunks[0], targets.view.read(other)):
-        return other
-    return path
-
-
-def _mostly_same(hunk: Hunk, content: bytes) -> bool:
-    old = set(FileText.of(content).lines)
-    new = [line.text for line in hunk.lines if line.text.strip()]
-    return bool(new) and sum(text in old for text in new) * 2 > len(new)
-
-
-def _collisions(results: Sequence[FileResult], plans: Sequence[_Plan], view: TreeView) -> list[Problem]:
+def _collisions(results: Sequence[FileResult], plans: Sequence[Plan], view: TreeView) -> list[Problem]:
     """Two files with one name, or a new file where one stays."""
     gone = {result.old_path for result in results if result.content is None or result.path != result.old_path}
     problems: list[Problem] = []
@@ -183,7 +103,7 @@ def _collisions(results: Sequence[FileResult], plans: Sequence[_Plan], view: Tre
 # ── one file ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _carried_out(plan: _Plan, view: TreeView, warnings: list[str]) -> FileResult | None:
+def _carried_out(plan: Plan, view: TreeView, warnings: list[str]) -> FileResult | None:
     """The file after all its edits; None if nothing changes. Raises _Problems."""
     before = view.read(plan.source) if plan.source else None
     if before is not None and (reason := refuse_content(before)):
@@ -215,7 +135,7 @@ def _carried_out(plan: _Plan, view: TreeView, warnings: list[str]) -> FileResult
     return FileResult(plan.path, plan.source or plan.path, after, executable)
 
 
-def _made(plan: _Plan, edit: Edit, content: FileText | None) -> FileText | None:
+def _made(plan: Plan, edit: Edit, content: FileText | None) -> FileText | None:
     """The effect of an edit that does not depend on single lines: create, replace, delete."""
     if edit.action == "delete":
         if content is None:
@@ -239,7 +159,7 @@ def _fresh(lines: Sequence[Line], literal_ends: bool) -> FileText:
     return with_bom_of(FileText(tuple(line.text for line in lines), tuple(ends)), FileText((), ()), lines)
 
 
-def _whole(plan: _Plan, lines: Sequence[Line], before: FileText | None) -> FileText:
+def _whole(plan: Plan, lines: Sequence[Line], before: FileText | None) -> FileText:
     known = {line.strip() for line in before.lines} if before is not None else set()
     for line in lines:
         if is_elision(line.text) and line.text.strip() not in known:
@@ -257,7 +177,7 @@ def _whole(plan: _Plan, lines: Sequence[Line], before: FileText | None) -> FileT
     return with_last_end(spliced(before, changes, literal_ends=False), before.ends_with_newline)
 
 
-def _check_deletion(plan: _Plan, edit: Edit, content: FileText) -> None:
+def _check_deletion(plan: Plan, edit: Edit, content: FileText) -> None:
     """A diff that deletes must show the whole file: anything else speaks of another version."""
     if edit.format != "unified diff":
         return
