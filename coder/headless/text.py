@@ -23,4 +23,5 @@ def _tests_line(tests: dict[str, Any]) -> str:
     for field, word in (("fixed", "fixed"), ("new_failures", "new"), ("preexisting", "failed before too")):
         if tests[field]:
             parts.append(f"{len(tests[field])} {word}")
-    return f"tests {tests['status']}: {', '.join(parts)}"
+    fine = tests["status"] == "passed" and tests["failed"]
+    return f"tests {'without new failures' if fine else tests['status']}: {', '.join(parts)}"

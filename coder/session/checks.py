@@ -121,11 +121,23 @@ class Checks:
 MAX_REPORT = 12_000  # characters: about 3,000 tokens
 
 
+def headline(evidence: Evidence) -> str:
+    """The evidence in one sentence that cannot be misread: "passed" is said only where everything passed."""
+    if evidence.status == "not_run":
+        return f"Tests did not run: {evidence.note or 'no approved test command'}."
+    if evidence.status == "failed":
+        new = len(evidence.new_failures)
+        return f"Tests FAIL on the draft: {new} new failures." if new else "Tests FAIL on the draft."
+    if all(report.ok for report in evidence.reports):
+        return "All tests pass on the draft."
+    return f"No new failures on the draft; {len(evidence.preexisting)} tests fail as they did before the change."
+
+
 def describe(evidence: Evidence, cards: Sequence[TriageCard]) -> str:
     """The evidence as the main model reads it: facts of the tool first, then the triage. Bounded by the clusters."""
     if evidence.status == "not_run":
-        return f"Tests did not run: {evidence.note or 'no approved test command'}."
-    lines = [f"Tests {evidence.status} on the draft."]
+        return headline(evidence)
+    lines = [headline(evidence)]
     for report in evidence.reports:
         end = "timed out" if report.timed_out else f"exit code {report.exit_code}"
         lines.append(f"$ {' '.join(report.command)} -> {end}; {report.passed} passed, {report.failed} failed")
