@@ -26,6 +26,8 @@ def copy_tree(root: str, view: View, into: Path) -> None:
     budget = [_MOST_FILES, _MOST_BYTES]
     into.mkdir(mode=0o700)
     for top, directories, files in os.walk(root):
+        if Path(top) == into.parent:
+            directories.remove(into.name)  # the copy itself, where coder's cache lies in the repository
         below = os.path.relpath(top, root)
         target = into / below
         for name in [*directories]:

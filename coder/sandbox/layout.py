@@ -81,7 +81,7 @@ def plan(
     places = {os.path.realpath(path) for path in (*_PRIVATE, *homes, *own) if os.path.isdir(path)} - {"/", root}
     inner = _outermost(path for path in places if is_below(path, root))
     hidden = _outermost(path for path in places if not is_below(path, root))
-    allowed = tuple(os.path.realpath(os.path.join(homes[0], os.path.expanduser(path))) for path in readable)
+    allowed = tuple(os.path.realpath(os.path.join(homes[0], path.removeprefix("~/"))) for path in readable)
     wanted = {*_toolchain(environ, homes, root, program), *allowed}
     toolchain = [
         path
@@ -93,9 +93,12 @@ def plan(
     masked = [
         path
         for path in map(os.path.realpath, secrets)
-        if os.path.exists(path) and _is_visible(path, hidden, shown) and not any(is_in(path, top) for top in allowed)
+        if os.path.exists(path)
+        and _is_visible(path, hidden, (*shown, root))
+        and not any(is_in(path, top) for top in allowed)
     ]
-    home = homes[0] if any(is_in(homes[0], place) for place in (*hidden, *inner)) else "/tmp/home"
+    ours = any(is_in(homes[0], place) for place in (*hidden, *inner)) and homes[0] != root
+    home = homes[0] if ours else "/tmp/home"
     writable = tuple(path for path in ("/tmp", "/var/tmp", "/run", home) if path == home or path in hidden)
     return Layout(
         hidden,

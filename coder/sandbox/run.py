@@ -21,7 +21,8 @@ Tier = orders.Tier
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """Runs commands in `tier`. `checks` is what its self-test showed ("9/9"); `limits` what it cannot do."""
+    """Runs commands in `tier`. `checks` is what its self-test showed ("9/9"); `limits` what it cannot do.
+    Without `overlay` a tier that mounts lays a view out as a copy, which is also what it does where none can be had."""
 
     tier: Tier
     settings: "SandboxSettings"
@@ -30,6 +31,7 @@ class Sandbox:
     secrets: Collection[str] = ()
     checks: str = ""
     limits: str = ""
+    overlay: bool = True
 
     def __str__(self) -> str:
         return f"{self.tier} {self.checks}".strip()
@@ -56,9 +58,9 @@ class Sandbox:
         Raises SandboxError when the sandbox could not be made; the command did not run then. Cancelling kills all.
         """
         try:
-            ended = await self._attempt(argv, view, timeout, on_output, log, want, env, overlay=True)
+            ended = await self._attempt(argv, view, timeout, on_output, log, want, env, overlay=self.overlay)
         except SandboxError as error:
-            if error.stage != "mounts" or self.tier not in ("bubblewrap", "namespaces"):
+            if error.stage != "mounts" or not self.overlay:
                 raise
             ended = await self._attempt(argv, view, timeout, on_output, log, want, env, overlay=False)
         artifacts = {want[position]: content for position, content in ended.artifacts.items()}
@@ -78,13 +80,18 @@ class Sandbox:
         *,
         overlay: bool,
     ) -> process.Ended:
-        run = Path(tempfile.mkdtemp(prefix="run-", dir=private_dir(self.places.cache / "sandbox")))
+        run = await asyncio.to_thread(self._place, view.root)
         try:
             laid = await asyncio.to_thread(self._lay, argv, view, run, overlay)
             line, order = orders.give(self.tier, laid, argv, want, self._environment(laid, env), self.settings)
             return await process.follow(line, order, self._launcher_environment(), timeout_s, on_output, log)
         finally:
             await asyncio.shield(asyncio.to_thread(scene.clear, run))
+
+    def _place(self, root: Path) -> Path:
+        """A directory for one run: in coder's cache, unless that lies in the repository, whose layer it would be."""
+        base = private_dir(self.places.cache / "sandbox")
+        return Path(tempfile.mkdtemp(prefix="run-", dir=None if base.is_relative_to(root) else base))
 
     def _environment(self, laid: scene.Scene, extra: Mapping[str, str]) -> dict[str, str]:
         home = self.environ.get("HOME", laid.home) if self.tier == "none" else laid.home

@@ -1,0 +1,273 @@
+"""Runs inside a sandbox and tries to get out; prints a JSON object: attempt -> "held", or what it achieved.
+
+A file of its own with nothing imported from the project: its text is what the sandbox is given to run.
+"""
+
+# ruff: noqa: RET503, SIM115 - an attempt that falls through achieved nothing
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+
+PLANTED = json.loads(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def connects(family, kind, protocol, address):
+    with socket.socket(family, kind, protocol) as client:
+        client.settimeout(0.5)
+        client.connect(address)
+        return "connected"
+
+
+def tcp():
+    return connects(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", PLANTED["tcp"]))
+
+
+def mptcp():
+    return connects(socket.AF_INET, socket.SOCK_STREAM, 262, ("127.0.0.1", PLANTED["tcp"]))
+
+
+def udp():  # the test looks whether anything arrived
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"leak", ("127.0.0.1", PLANTED["udp"]))
+
+
+def elsewhere():
+    return connects(socket.AF_INET, socket.SOCK_STREAM, 0, ("198.51.100.1", 80))
+
+
+def dns():
+    return str(socket.getaddrinfo("example.org", 80))
+
+
+def raw():
+    socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
+    return "opened"
+
+
+def packet():
+    socket.socket(17, socket.SOCK_RAW, 0).close()
+    return "opened"
+
+
+def vsock():
+    socket.socket(40, socket.SOCK_STREAM, 0).close()
+    return "opened"
+
+
+def unix_path():
+    return connects(socket.AF_UNIX, socket.SOCK_STREAM, 0, PLANTED["unix"])
+
+
+def unix_datagram():
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with left, right:
+        left.sendto(b"leak", PLANTED["unix_datagram"])
+        return "sent"
+
+
+def unix_abstract():
+    return connects(socket.AF_UNIX, socket.SOCK_STREAM, 0, "\0" + PLANTED["abstract"])
+
+
+def bash_tcp():
+    script = f"echo x > /dev/tcp/127.0.0.1/{PLANTED['tcp']}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True)
+    return "connected" if done.returncode == 0 else None
+
+
+def fifo():
+    descriptor = os.open(PLANTED["fifo"], os.O_WRONLY | os.O_NONBLOCK)
+    os.write(descriptor, b"leak")
+    return "written"
+
+
+def write_outside():
+    for path in (*PLANTED["outside"], "/etc/coder-hostile", "/usr/coder-hostile", "/var/lib/coder-hostile"):
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if path.startswith("/etc") else 0)))
+            return path
+        except OSError:
+            pass
+
+
+def read_secrets():
+    for path in PLANTED["secrets"]:
+        try:
+            if PLANTED["canary"] in open(path).read():
+                return path
+        except OSError:
+            pass
+
+
+def read_shadow():
+    return open("/etc/shadow").read()
+
+
+def git_token():
+    text = open(".git/config").read()
+    return text if PLANTED["canary"] in text else None
+
+
+def write_git():  # the test looks whether it got through
+    for path in (".git/config", ".git/hooks/pre-commit", ".git/HEAD", "tracked"):
+        try:
+            with open(path, "a") as file:
+                file.write("hostile")
+        except OSError:
+            pass
+
+
+def climb():
+    """A directory opened before the mounts would lead to the real tree."""
+    for descriptor in range(3, 64):
+        try:
+            os.fstat(descriptor)
+            return f"descriptor {descriptor} was inherited: {os.readlink(f'/proc/self/fd/{descriptor}')}"
+        except OSError:
+            pass
+
+
+def environment():
+    return next((name for name, value in os.environ.items() if PLANTED["canary"] in value), None)
+
+
+def proc_environment():
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        for file in ("environ", "cmdline"):
+            try:
+                if name != str(os.getpid()) and PLANTED["canary"].encode() in open(f"/proc/{name}/{file}", "rb").read():
+                    return f"/proc/{name}/{file}"
+            except OSError:
+                pass
+
+
+def proc_root():
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if (
+                int(name) != os.getpid()
+                and PLANTED["canary"] in open(f"/proc/{name}/root{PLANTED['secrets'][0]}").read()
+            ):
+                return name
+        except OSError:
+            pass
+
+
+def ptrace():
+    for pid in {os.getppid(), 1, PLANTED["pid"]} - {os.getpid()}:
+        if libc.ptrace(16, pid, 0, 0) == 0:  # PTRACE_ATTACH
+            return f"attached to {pid}"
+
+
+def signals():
+    os.kill(PLANTED["pid"], 0)
+    return "could signal coder"
+
+
+def namespaces():
+    for flag in (0x10000000, 0x00020000, 0x40000000, 0x20000000):
+        if libc.unshare(flag) == 0:
+            return f"unshare {flag:#x}"
+    done = subprocess.run(["unshare", "-Urmn", "true"], capture_output=True)
+    return "unshare(1)" if done.returncode == 0 else None
+
+
+def clone_namespace():
+    pid = libc.syscall({"x86_64": 56, "aarch64": 220}[os.uname().machine], 0x10000000 | 17, 0, 0, 0, 0)
+    if pid == 0:
+        os._exit(0)
+    return "clone" if pid > 0 else None
+
+
+def remount():
+    for path in (b"/", b"/etc", b"/proc/sys", PLANTED["root"].encode()):
+        if libc.mount(b"none", path, None, ctypes.c_ulong(32 | 4096), None) == 0:
+            return path.decode()
+        if libc.umount2(path, 2) == 0:
+            return f"unmounted {path!r}"
+
+
+def chroot():
+    os.chroot("/tmp")
+    return "changed"
+
+
+def device():
+    os.mknod("/tmp/device" if os.path.isdir("/tmp") else "device", 0o600 | 0o020000, os.makedev(1, 1))
+    return "made"
+
+
+def block_devices():
+    for name in os.listdir("/dev"):
+        if name in ("null", "zero", "full", "random", "urandom", "tty", "ptmx"):
+            continue
+        try:
+            mode = os.lstat(f"/dev/{name}").st_mode
+            if mode & 0o170000 in (0o060000, 0o020000):
+                os.close(os.open(f"/dev/{name}", os.O_WRONLY | os.O_NONBLOCK))
+                return name
+        except OSError:
+            pass
+
+
+def sysctl():
+    for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/proc/sysrq-trigger"):
+        try:
+            os.close(os.open(path, os.O_WRONLY))
+            return path
+        except OSError:
+            pass
+
+
+def become_root():
+    if os.getuid() == 0:
+        return None
+    os.setuid(0)
+    return "root"
+
+
+def setuid_program():
+    for program in ("/usr/bin/su", "/usr/bin/mount"):
+        if os.path.exists(program) and os.getuid() != 0:
+            done = subprocess.run([program, "-c", "id -u"], capture_output=True, stdin=subprocess.DEVNULL)
+            if done.stdout.strip() == b"0":
+                return program
+
+
+def keyring():
+    return "read" if libc.syscall({"x86_64": 250, "aarch64": 219}[os.uname().machine], 0, -4, 1) > 0 else None
+
+
+def capabilities():
+    for line in open("/proc/self/status"):
+        if line.startswith(("CapEff", "CapPrm")) and int(line.split()[1], 16):
+            return line
+
+
+def terminal():
+    import fcntl
+
+    fcntl.ioctl(0, 0x5412, b"x")
+    return "typed"
+
+
+ATTEMPTS = (
+    tcp, mptcp, udp, elsewhere, dns, raw, packet, vsock, unix_path, unix_datagram, unix_abstract, bash_tcp, fifo,
+    write_outside, read_secrets, read_shadow, git_token, write_git, climb, environment, proc_environment, proc_root,
+    ptrace, signals, namespaces, clone_namespace, remount, chroot, device, block_devices, sysctl, become_root,
+    setuid_program, keyring, capabilities, terminal,
+)  # fmt: skip
+
+
+def attempt(function):
+    try:
+        return function() or "held"
+    except Exception:
+        return "held"
+
+
+print(json.dumps({function.__name__: attempt(function) for function in ATTEMPTS}))
