@@ -3,6 +3,7 @@
 import sys
 from typing import NoReturn
 
+from coder import __version__
 from coder.errors import CoderError, Exit, Interrupted
 
 
@@ -13,12 +14,15 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def run(argv: list[str]) -> int:
     """`main` without leaving the process: the door where every error becomes a line and an exit code."""
+    if argv == ["--version"]:  # click alone takes longer than all the rest of this
+        print(f"coder {__version__}")
+        return Exit.DONE
     import click
 
     from coder.cli import doors
     from coder.cli.commands import coder
 
-    doors.guard_process()
+    doors.guard_output()
     try:
         code = coder.main(args=argv, prog_name="coder", standalone_mode=False)
         doors.flush_stdout()

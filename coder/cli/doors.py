@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import click
 
 from coder.errors import ApiError, CoderError, Exit
-from coder.text import redact, visible
 
 
 def guard_process() -> None:
@@ -23,9 +22,13 @@ def guard_process() -> None:
 
         PR_SET_DUMPABLE = 4
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def guard_output() -> None:
+    """An ASCII locale or an undecodable file name must not end in UnicodeEncodeError."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:  # an ASCII locale or an undecodable file name must not end in UnicodeEncodeError
+        if reconfigure:
             reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
@@ -50,6 +53,8 @@ def flush_stdout() -> None:
 
 def say(line: str) -> None:
     """One line to the person, on stderr; a closed stderr is no reason to fail."""
+    from coder.text import redact, visible
+
     try:
         print(visible(redact(line, known_secrets())), file=sys.stderr, flush=True)
     except (OSError, ValueError, AttributeError):
@@ -97,6 +102,7 @@ def internal_error(argv: Sequence[str]) -> int:
 def write_log(text: str) -> str:
     """Append to the log in the state directory (0600, redacted); its path, or "" where nothing can be written."""
     from coder.store import append_line, find_places, private_dir
+    from coder.text import redact
 
     try:
         path = private_dir(find_places().state / "logs") / "coder.log"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from coder.cli import doors
 from coder.cli.options import Shared
 from coder.config import (
     Config,
@@ -48,6 +49,7 @@ def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False
     """Read everything a command needs before it starts. Raises UserError or Refused; writes nothing."""
     if sys.platform == "win32":
         raise UserError("coder runs on Linux and macOS", "on Windows, use it inside WSL")
+    doors.guard_process()
     enter(shared.cwd)
     places = find_places()
     location = _locate(need_repository)
