@@ -11,7 +11,7 @@ import pytest
 from coder.agents.tool import MalformedCall, Tool
 from coder.errors import ToolError
 from coder.model.messages import ToolCall
-from coder.tools import ALL, APPLY_PATCH, DELEGATE, LIST_FILES, READ_FILES, RUN_TESTS, SEARCH, tools_for
+from coder.tools import ALL, APPLY_PATCH, DELEGATE, LIST_FILES, READ_FILES, READING, RUN_TESTS, SEARCH
 from coder.values import ContextEntry, ContextPlan
 from tests.desk import FIX, Bench, bench
 
@@ -35,7 +35,7 @@ def search(place: Bench, pattern: str, **more: Any) -> str:
 def test_there_are_six_tools_and_no_shell():
     names = ["read_files", "search", "list_files", "apply_patch", "run_tests", "delegate"]
     assert [tool.name for tool in ALL] == names
-    assert [tool.name for tool in tools_for("ask")] == ["read_files", "search", "list_files", "delegate"]
+    assert [tool.name for tool in READING] == ["read_files", "search", "list_files", "delegate"]
 
 
 def nodes(schema: Any):

@@ -11,6 +11,7 @@ from coder.agents.text_edit import take_text_edit
 from coder.agents.tool import Desk
 from coder.errors import ApiError, LimitReached
 from coder.events import Notice, ReplyFinished, StepAbandoned, StepStarted, TextDelta
+from coder.model.catalog import Model
 from coder.model.client import Client
 from coder.model.messages import TOO_LONG, Reply, Request, tool_output, user_message
 
@@ -44,6 +45,11 @@ class Limits:
             raise LimitReached(f"the turn took its {self.max_steps} steps", "allow more with --max-steps")
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise LimitReached("the time limit was reached", "allow more with --timeout")
+
+
+def usable_input(model: Model) -> int:
+    """Input tokens to fill at most: a margin of 5 % for local counting. An unknown model's own word has to do."""
+    return int(model.max_input * 0.95) if model.known else 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Literal
 
 from coder.agents.agent import make_agent
-from coder.agents.loop import Limits, TurnEnd, run_turn
+from coder.agents.loop import Limits, TurnEnd, run_turn, usable_input
 from coder.agents.subagents import Helpers, select, summarize
 from coder.agents.tool import Desk
 from coder.config import Settings
@@ -152,7 +152,8 @@ class Session:
         """The agent's turn, and up to `repair_rounds` more while its tests fail in new ways."""
         prompt, tools = AGENTS[self.options.mode]
         agent = make_agent(prompt, self._settings, tools)
-        limits = Limits(max_steps=self._settings.limits.max_steps)
+        max_input = usable_input(self._client.catalog.get(agent.model))
+        limits = Limits(self._settings.limits.max_steps, max_input=max_input)
         desk = self._desk(draft)
         seen: set[tuple[str, ...]] = set()
         for round_left in reversed(range(self._settings.limits.repair_rounds + 1)):

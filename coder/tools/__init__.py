@@ -1,7 +1,5 @@
 """What the main model may call: one file each, its description in prompts/tools/. No shell, no URLs, no other power."""
 
-from typing import Literal
-
 from coder.agents.tool import Tool
 from coder.tools.apply_patch import APPLY_PATCH
 from coder.tools.delegate import DELEGATE
@@ -16,10 +14,4 @@ ALL: tuple[Tool, ...] = (READ_FILES, SEARCH, LIST_FILES, APPLY_PATCH, RUN_TESTS,
 # For questions and plans: nothing here can change the draft or run anything.
 READING: tuple[Tool, ...] = (READ_FILES, SEARCH, LIST_FILES, DELEGATE)
 
-
-def tools_for(mode: Literal["edit", "ask", "plan"]) -> tuple[Tool, ...]:
-    """What each mode of the main model may call."""
-    return ALL if mode == "edit" else READING
-
-
-__all__ = ["ALL", "APPLY_PATCH", "DELEGATE", "LIST_FILES", "READING", "READ_FILES", "RUN_TESTS", "SEARCH", "tools_for"]
+__all__ = ["ALL", "APPLY_PATCH", "DELEGATE", "LIST_FILES", "READING", "READ_FILES", "RUN_TESTS", "SEARCH"]
