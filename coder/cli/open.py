@@ -1,11 +1,13 @@
 """Opening a session for a face: recover an interrupted apply first, then the repository, then the session."""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 
 from coder.cli.setup import Setup
 from coder.events import Ask, Emit, Notice
+from coder.model.client import warm
 from coder.repo.apply import recover
 from coder.repo.repository import Repository
 from coder.session.session import Session, SessionOptions
@@ -22,6 +24,7 @@ def session_opener(setup: Setup, options: SessionOptions) -> Opener:
     """What a face calls, in a thread, to get its session. Blocking: reads the repository."""
 
     def open_session(emit: Emit, ask: Ask) -> Session:
+        threading.Thread(target=warm, daemon=True).start()  # git and the SDK's import take turns waiting
         session_id = new_session_id()
         location = setup.repository()
         for message in recover(location, setup.places):
