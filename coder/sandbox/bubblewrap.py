@@ -30,15 +30,16 @@ def arguments(program: str, scene: Scene, package: str, network: bool) -> tuple[
     left: list[Step] = []
     staged: dict[str, str] = {}
     for step in scene.steps:
-        inside_overlay = bool(left) and layout.is_below(step[-1] if len(step) == 1 else step[1], scene.root)
-        if step[0] in ("overlay", "remove") or inside_overlay:
+        covered = len(step) > 1 and any(layout.is_below(step[1], other[1]) for other in left if other[0] == "overlay")
+        if step[0] in ("overlay", "remove") or covered:
             left.append(_stage(step, staged))
         else:
             line += _render(step)
-    if left:
-        line += ["--dir", scene.root]
+    for step in left:
+        line += ["--dir", step[1]] if step[0] == "overlay" else []
+    scratch = {place for step in left if step[0] == "overlay" for place in step[2:3]}
     for path, place in staged.items():
-        line += ["--bind" if path == str(scene.run / "scratch") else "--ro-bind", path, place]
+        line += ["--bind" if place in scratch else "--ro-bind", path, place]
     line += ["--ro-bind", package, f"{STAGE}/package/coder", "--dev", "/dev", "--proc", "/proc"]
     for step in scene.steps:
         line += ["--remount-ro", step[1]] if step[0] == "empty" and step not in left else []

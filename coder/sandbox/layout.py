@@ -30,6 +30,11 @@ _HOME_TOOLCHAINS = (
     ".cache/ms-playwright", "miniconda3", "anaconda3", "miniforge3", "mambaforge", ".conda/envs", ".opam",
     ".composer/vendor", ".config/composer/vendor", ".pub-cache", ".mix", ".hex", ".elan", ".swiftly",
 )  # fmt: skip
+# Those of them that tools also write to: writes are taken, and discarded.
+_HOME_CACHES = (
+    ".cargo", ".m2/repository", ".gradle/caches", ".gradle/wrapper", "go", ".cache/go-build", ".cache/uv",
+    ".nuget/packages", ".pub-cache", ".bundle/cache", ".local/share/pnpm", ".cabal", ".stack",
+)  # fmt: skip
 _HOME_SECRETS = (
     ".ssh", ".aws", ".gnupg", ".kube", ".docker", ".azure", ".config", ".netrc", ".npmrc", ".pypirc", ".yarnrc.yml",
     ".git-credentials", ".cargo/credentials", ".cargo/credentials.toml", ".m2/settings.xml",
@@ -59,7 +64,7 @@ _USUAL_PROGRAMS = ("python3", "python", "pytest", "tox", "nox", "uv", "node", "n
 @dataclass(frozen=True, slots=True)
 class Layout:
     """`hidden` directories become empty; `shown` paths below them are put back, read-only; `masked` files and
-    directories are empty. `inner` are hidden directories inside the repository. `home` and the other `writable`
+    directories are empty. `caches` are those of the shown that take writes, for the run. `inner` are hidden directories inside the repository. `home` and the other `writable`
     directories are fresh and vanish with the command."""
 
     hidden: tuple[str, ...]
@@ -68,6 +73,7 @@ class Layout:
     masked: tuple[str, ...]
     writable: tuple[str, ...]
     home: str
+    caches: tuple[str, ...]
     toolchain: tuple[str, ...]
     user_homes: tuple[str, ...]
 
@@ -107,6 +113,7 @@ def plan(
         tuple(dict.fromkeys(masked)),
         writable,
         home,
+        tuple(path for path in shown if path in {f"{top}/{name}" for top in homes for name in _HOME_CACHES}),
         _outermost(path for path in toolchain if path != "/"),
         tuple(homes),
     )

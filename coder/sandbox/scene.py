@@ -40,7 +40,12 @@ def with_mounts(view: View, run: Path, seen: Layout, *, overlay: bool) -> Scene:
     root = os.path.realpath(view.root)
     steps: list[Step] = [_fresh(path, seen) for path in seen.hidden]
     steps += [_fresh(path, seen) for path in seen.writable if path not in seen.hidden and path not in seen.inner]
-    steps += [("bind", path, path) for path in seen.shown]
+    for number, path in enumerate(seen.shown):
+        if overlay and path in seen.caches:
+            (run / f"cache-{number}").mkdir()
+            steps.append(("overlay", path, str(run / f"cache-{number}"), path))
+        else:
+            steps.append(("bind", path, path))
     if overlay:
         steps += _overlay(root, view, run)
     else:
