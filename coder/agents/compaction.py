@@ -36,17 +36,16 @@ class Window:
             self._tokens = reply.usage.input_tokens + reply.usage.output_tokens
             self._items = sent_items + len(reply.items)
 
-    def make_room(self, history: list[dict[str, Any]], edits: Sequence[str]) -> bool:
+    def make_room(self, history: list[dict[str, Any]], edits: Sequence[str]) -> None:
         """Compact `history` in place if it does not fit. Raises LimitReached if it can't be made to fit."""
         if self.tokens(history) <= self.max_input:
-            return False
+            return
         self.shrink(history, edits)
         if self.tokens(history) > self.max_input:
             raise LimitReached(
                 f"the conversation does not fit the model's {self.max_input} input tokens any more",
                 "start a new session, or lower --context-budget",
             )
-        return True
 
     def shrink(self, history: list[dict[str, Any]], edits: Sequence[str]) -> bool:
         """Compact `history` in place, whatever its size. False if it has no steps that could go."""

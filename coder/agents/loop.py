@@ -74,10 +74,12 @@ async def run_turn(
     while True:
         step += 1
         limits.check(step)
-        if window.make_room(history, desk.edits):
-            calls.forget()
+        compactions = window.compactions
+        window.make_room(history, desk.edits)
         desk.emit(StepStarted(step, window.tokens(history)))
         reply = await _ask(agent, client, history, desk, window, cache_key)
+        if window.compactions > compactions:
+            calls.forget()
         if reply.finish == "max_output" and not cut:
             cut = True
             desk.emit(StepAbandoned("the reply was cut off at the output limit"))
