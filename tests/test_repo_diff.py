@@ -93,7 +93,7 @@ def texts(draw: st.DrawFn) -> bytes:
     return body + draw(st.sampled_from([b"", b"end", b"end\r"]))
 
 
-BOUNDED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BOUNDED = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def applied(old: bytes, hunks: list[Hunk]) -> bytes:

@@ -166,3 +166,10 @@ def test_history_lists_commits_with_their_paths(ground: Ground):
             ("nothing\n\nat all", ()), ("more", ("new\nline",)), ("more", ("a.py", "d/b.py", "tool"))
         ]  # fmt: skip
         assert len(repository.log(1)) == 1
+
+
+def test_a_file_whose_content_was_never_fetched_is_refused(ground: Ground, tmp_path: Path):
+    ground.git("config", "uploadpack.allowFilter", "true")
+    run_git(tmp_path, "clone", "-q", "--filter=blob:none", "--sparse", f"file://{ground.root}", "clone")
+    partial = Ground(tmp_path / "clone", ground.places)
+    assert "not here" in refused(partial, "*** Update File: d/b.py", "@@", "-1", "+2")

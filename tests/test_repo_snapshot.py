@@ -1,12 +1,14 @@
 """A snapshot is the working tree's bytes as a tree, and leaves the repository as it was."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from coder.repo import snapshot as limits
 from coder.repo.repository import FileState
+from coder.repo.shadow import prune_shadows
 from coder.values import Withheld
 from tests.repo_tools import Ground, contents, fingerprint, new_ground, run_git
 
@@ -378,3 +380,64 @@ def test_sessions_clean_up_after_themselves_and_after_the_dead(ground: Ground):
     repository.snapshot()
     repository.close()
     assert list(work.iterdir()) == []
+
+
+def test_a_shadow_that_a_crash_damaged_is_made_again(ground: Ground):
+    ground.commit(a="1\n")
+    ground.write("new", "new\n")
+    with ground.open() as repository:
+        oid = repository.blob_id(b"new\n")
+        repository.snapshot()
+        place = repository.shadow.place / "objects" / oid[:2] / oid[2:]
+    place.chmod(0o600)
+    place.write_bytes(b"")
+    with ground.open() as repository:
+        assert contents(repository, repository.snapshot().tree) == {"a": b"1\n", "new": b"new\n"}
+
+
+def test_a_crowded_shadow_is_emptied_when_nobody_uses_it(ground: Ground, monkeypatch: pytest.MonkeyPatch):
+    ground.commit(a="1\n")
+    ground.write("new", "new\n")
+    with ground.open() as repository:
+        oid = repository.blob_id(b"new\n")
+        repository.snapshot()
+        crowd = repository.shadow.place / "objects" / "17"
+        crowd.mkdir(exist_ok=True)
+        for number in range(200):
+            (crowd / f"{number:038x}").touch()
+        with ground.open("other"):
+            assert crowd.exists()
+    with ground.open() as repository:
+        assert not crowd.exists() and repository.read_blobs([oid]) == {}
+        assert contents(repository, repository.snapshot().tree) == {"a": b"1\n", "new": b"new\n"}
+
+
+def test_borrowed_objects_are_found_however_they_are_named(ground: Ground, tmp_path: Path):
+    ground.commit(a="1\n")
+    run_git(tmp_path, "clone", "-q", "--shared", str(ground.root), "clone")
+    run_git(tmp_path, "clone", "-q", "--shared", "clone", "again")
+    (tmp_path / "clone/.git/objects/info/alternates").write_text("../../../project/.git/objects\n")
+    with Ground(tmp_path / "again", ground.places).open() as repository:
+        assert contents(repository, repository.snapshot().tree) == {"a": b"1\n"}
+        assert len(repository.log(9)) == 1
+
+
+def test_shadows_that_nobody_used_for_long_are_removed(ground: Ground):
+    ground.commit(a="1\n")
+    with ground.open() as repository:
+        repository.snapshot()
+        place = repository.shadow.place
+        assert prune_shadows(ground.places, time.time() + 9) == 0
+    assert prune_shadows(ground.places, time.time() - 9) == 0 and place.exists()
+    assert prune_shadows(ground.places, time.time() + 9) == 1 and not place.exists()
+
+
+def test_files_that_cannot_be_read_are_named_and_the_rest_is_taken(ground: Ground):
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    ground.commit(a="1\n")
+    ground.write("closed", "1\n", 0)
+    with ground.open() as repository:
+        snapshot = repository.snapshot()
+        assert contents(repository, snapshot.tree) == {"a": b"1\n"}
+    assert snapshot.withheld == (Withheld("closed", "cannot be read: permission denied"),)

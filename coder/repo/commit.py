@@ -18,14 +18,11 @@ from pathlib import Path
 from coder.errors import Failed, Refused, UserError
 from coder.repo.convert import ApprovedChange, approved_change
 from coder.repo.discover import Location, discover
-from coder.repo.git import Git, GitError, run_as_user
+from coder.repo.git import IDENTITY, Git, GitError, run_as_user
 from coder.repo.merge import merge3
 from coder.repo.repository import FileState, Repository
 from coder.repo.trees import TreeFile, parse_index
 from coder.text import visible_line
-
-# What a user may set for one commit (git(1), "Git Commits"): their word, from their environment.
-_IDENTITY = tuple(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ def commit(repository: Repository, patch: bytes, message: str, branch: str | Non
 
 def _identity(location: Location) -> dict[str, str]:
     """Author and committer as the user's own git would have them. Raises UserError where git would have to guess."""
-    given = {name: os.environ[name] for name in (*_IDENTITY, "EMAIL") if os.environ.get(name)}
+    given = {name: os.environ[name] for name in IDENTITY if os.environ.get(name)}
     git = Git(location.git_dir, user=True, env=given, config={"user.useConfigOnly": "true"})
     people = dict[str, str]()
     for who in ("AUTHOR", "COMMITTER"):
@@ -203,9 +200,10 @@ def _locked_index(location: Location) -> Iterator[Path]:
 def _objects(repository: Repository, location: Location, index: Path) -> Git:
     """git that sees and fills the user's objects alone, obeying no configuration of the repository.
 
-    The shadow's objects are not visible to it: what only the shadow has is thus written, not taken as known.
+    The shadow's objects are not visible to it: what only the shadow has is thus written, not taken as known. Synced
+    as git does by default (an empty core.fsync).
     """
-    config = {"core.bare": "true", "core.fsync": "committed", "core.looseCompression": "-1"}
+    config = {"core.bare": "true", "core.fsync": "", "core.looseCompression": "-1"}
     if "core.sharedrepository" in location.config:
         config["core.sharedRepository"] = location.config["core.sharedrepository"]
     env = {"GIT_OBJECT_DIRECTORY": str(location.objects), "GIT_INDEX_FILE": str(index)}

@@ -70,9 +70,18 @@ class Location:
 
 def discover(cwd: Path) -> Location:
     """The repository that holds `cwd`. Raises UserError: none, bare, inside a git directory, redirected, foreign."""
-    start = Path(os.path.realpath(cwd))
+    try:
+        return _discover(Path(os.path.realpath(cwd)))
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise UserError(
+            f"{cwd} cannot be looked at: {error.strerror}{where}", "start coder in a git repository or use --cwd"
+        ) from error
+
+
+def _discover(start: Path) -> Location:
     if not start.is_dir():
-        raise UserError(f"{cwd} is not a directory", "start coder in a git repository or name one with --cwd")
+        raise UserError(f"{start} is not a directory", "start coder in a git repository or name one with --cwd")
     root = _find_root(start)
     git_dir = _git_dir_of(root)
     common_dir = _common_dir_of(git_dir)

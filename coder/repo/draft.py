@@ -14,6 +14,7 @@ Hidden = Callable[[str, bytes], str]
 # The Git LFS specification: pointer files begin with this line and are smaller than 1024 bytes.
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MAX_POINTER_BYTES = 1024
+_MAX_EDITED_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,16 @@ class Draft:
         self.snapshot = snapshot
         self.tree = snapshot.tree
         self._repository = repository
-        self._files = {file.path: file for file in snapshot.files}
+        self._before = {file.path: file for file in snapshot.files}
+        self._files = dict(self._before)
+        self._touched: set[str] = set()
         self._listing: tuple[TreeFile, ...] | None = snapshot.files
         self._locked = {note.path: note.why for note in (*snapshot.withheld, *snapshot.read_only)}
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths that differ from the snapshot, sorted."""
-        before = {file.path: file for file in self.snapshot.files}
-        differing = {path for path, file in self._files.items() if before.get(path) != file}
-        return tuple(sorted(differing | (before.keys() - self._files.keys())))
+        return tuple(sorted(path for path in self._touched if self._before.get(path) != self._files.get(path)))
 
     def files(self) -> tuple[TreeFile, ...]:
         """All entries of the draft, by the bytes of their paths."""
@@ -85,6 +86,7 @@ class Draft:
         return "100755" if file.executable else "100644"
 
     def _record(self, states: Mapping[str, FileState | None]) -> None:
+        self._touched |= states.keys()
         for path, state in states.items():
             if state is None:
                 self._files.pop(path, None)
@@ -115,7 +117,7 @@ class Draft:
 
     def _hidden_on_disk(self, path: str) -> str:
         """Why a path that the draft does not have cannot be made: something is there that the snapshot left out."""
-        if path in self._files or any(file.path == path for file in self.snapshot.files):
+        if path in self._files or path in self._before:
             return ""
         if self._repository.location.is_on("core.ignorecase"):
             folded = path.casefold()
@@ -164,9 +166,12 @@ class _View:
         return self._directories
 
     def read(self, path: str) -> bytes:
+        file = self._files[path]
+        if file.size > _MAX_EDITED_BYTES:
+            raise _forbidden({path: f"it is too large ({file.size:,} bytes)"})
         content = self._draft.read(path)
         if content is None:
-            raise FileNotFoundError(path)
+            raise _forbidden({path: "its content is not here (a partial clone fetches it on checkout)"})
         if why := self._hidden(path, content):
             raise _forbidden({path: f"withheld, {why}"})
         return content

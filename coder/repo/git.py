@@ -23,7 +23,13 @@ MINIMUM = (2, 34)
 MENDED = {(2, 34): 8, (2, 35): 8, (2, 36): 6, (2, 37): 7, (2, 38): 5, (2, 39): 3, (2, 40): 1}
 TIMEOUT_S = 600.0
 
+# What a user may set for one commit (git(1), "Git Commits"): their word, from their environment.
+IDENTITY = (*(f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL", "DATE")), "EMAIL")
+
 _import_lock = threading.Lock()
+
+# Where the user's own configuration is, if their environment says so (git(1)).
+_USERS_FILES = ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 
 # Beats every configuration file (git-config(1), GIT_CONFIG_COUNT). Where git reads only the shadow's own
 # configuration most of this is said twice; it matters when the user's own directory is asked (commit, reftable).
@@ -164,8 +170,7 @@ def _clean_environment(config: Mapping[str, str], user: bool) -> dict[str, str]:
     if user:
         del environment["GIT_CONFIG_GLOBAL"], environment["GIT_CONFIG_NOSYSTEM"]
         environment["HOME"] = os.environ.get("HOME") or os.path.expanduser("~")
-        if place := os.environ.get("XDG_CONFIG_HOME"):
-            environment["XDG_CONFIG_HOME"] = place
+        environment |= {name: os.environ[name] for name in _USERS_FILES if os.environ.get(name)}
     for number, (key, value) in enumerate(config.items()):
         environment[f"GIT_CONFIG_KEY_{number}"] = key
         environment[f"GIT_CONFIG_VALUE_{number}"] = value
@@ -198,9 +203,11 @@ def _execute(
 def run_as_user(args: Sequence[str], cwd: Path, env: Mapping[str, str]) -> tuple[int, bytes]:
     """Run git as the user would at their prompt: their configuration, the repository's hooks, their agents.
 
-    Only for a trusted repository. No `GIT_*` of this process but what `env` says, and none of coder's own secrets.
+    Only for a trusted repository. Of this process's `GIT_*` only what names the user and their files, else what
+    `env` says; none of coder's own secrets.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "OPENAI_", "CODER_"))}
+    dropped = ("GIT_", "OPENAI_", "CODER_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped) or k in (*_USERS_FILES, *IDENTITY)}
     environment = {**kept, "PATH": absolute_path(), "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", **env}
     command = ["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in environment.items()), find_git(), *args]
     # In this process's group: signing may have to ask at the terminal.
@@ -213,11 +220,11 @@ def user_config() -> Mapping[str, tuple[str, ...]]:
 
     Read once per process and home. Includes what coder itself sets for every call (`_SAFE_CONFIG`).
     """
-    return _user_config(os.environ.get("HOME", ""), os.environ.get("XDG_CONFIG_HOME", ""))
+    return _user_config(*(os.environ.get(name, "") for name in ("HOME", *_USERS_FILES)))
 
 
 @cache
-def _user_config(home: str, xdg: str) -> Mapping[str, tuple[str, ...]]:
+def _user_config(*places: str) -> Mapping[str, tuple[str, ...]]:
     code, out, _ = Git(None, user=True).run_code("config", "--list", "-z", timeout=30)
     values: dict[str, tuple[str, ...]] = {}
     for record in out.split(b"\0")[:-1] if code == 0 else ():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from coder.repo.diff import parse_patch
 from coder.repo.discover import Location, discover
+from coder.repo.git import GitError
 from coder.repo.patch.edits import PatchRefused, Problem
 from coder.repo.safe_io import Obstacle, Tree
 from coder.repo.shadow import Shadow
@@ -67,7 +68,12 @@ class Repository:
     def snapshot(self) -> Snapshot:
         """The working tree now, uncommitted and untracked-not-ignored files included, as a tree of the shadow."""
         with self._lock:
-            snapshot = take_snapshot(self.shadow)
+            try:
+                snapshot = take_snapshot(self.shadow)
+            except GitError:
+                if not self.shadow.renew():  # what a crash left there is not worth mending: all can be made again
+                    raise
+                snapshot = take_snapshot(self.shadow)
             self._remember(snapshot.tree, snapshot.files)
             shutil.copy2(self.shadow.index, self._index)
             self._index_tree = snapshot.tree
@@ -93,10 +99,17 @@ class Repository:
 
     def read_file(self, file: TreeFile) -> bytes | None:
         """The content of one entry. From disk where the disk still has it: that spares a process."""
-        found = self.work_tree_bytes(file.path) if file.regular else None
-        if found is not None and len(found) == file.size and self.blob_id(found) == file.oid:
-            return found
+        if file.regular and self._size_on_disk(file.path) == file.size:
+            found = self.work_tree_bytes(file.path)
+            if found is not None and self.blob_id(found) == file.oid:
+                return found
         return self.read_blobs([file.oid]).get(file.oid)
+
+    def _size_on_disk(self, path: str) -> int:
+        try:
+            return (self.location.root / path).lstat().st_size
+        except OSError:
+            return -1
 
     def read_blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         """The content of each blob; those that are not here are left out. Held in memory: bound it by `size` first."""
@@ -208,6 +221,7 @@ class Repository:
         return {"GIT_INDEX_FILE": str(self._index)}
 
     def _load(self, tree: str) -> None:
+        self._index.with_name("draft-index.lock").unlink(missing_ok=True)  # left by a git that had to be killed
         if self._index_tree != tree:
             self._index_tree = ""
             self._trees.run("read-tree", tree, env=self._on_index)

@@ -24,6 +24,8 @@ _ATTRIBUTES = b"* -text !eol !crlf -ident -filter -working-tree-encoding !diff !
 # What git probed of the file system when it made the repository: facts about the disk, safe to take over.
 _PROBED = ("core.filemode", "core.symlinks", "core.ignorecase", "core.precomposeunicode")
 
+MAX_LOOSE_OBJECTS = 25_600
+
 _CONFIG = {
     "core.logAllRefUpdates": "false",
     "core.autocrlf": "false",
@@ -59,11 +61,12 @@ class Shadow:
         private_dir(places.state)
         private_dir(places.state / "shadows")
         self.place = private_dir(shadow_place(places, location))
-        private_dir(self.place / "work")
         self._held = contextlib.ExitStack()
         with locked(self.place / "lock"):
+            private_dir(self.place / "work")
+            if _sweep(self.place / "work") == 0 and _is_crowded(self.place):
+                _empty(self.place)
             _furnish(self.place, location)
-            _sweep(self.place / "work")
             label = re.sub(r"[^A-Za-z0-9_-]", "", session)[:40]
             self.work = Path(tempfile.mkdtemp(prefix=f"{label}-", dir=self.place / "work"))
             self._held.enter_context(locked(self.work / "lock"))
@@ -89,6 +92,16 @@ class Shadow:
         env = {"GIT_OBJECT_DIRECTORY": str(self.place / "objects"), "GIT_INDEX_FILE": str(self.location.index)}
         return Git(place, self.location.root, env=env)
 
+    def renew(self) -> bool:
+        """Start again without objects and indexes, in case a crash damaged some. False while another session lives."""
+        with locked(self.place / "lock"):
+            if _sweep(self.place / "work") > 1:  # this session is one
+                return False
+            _empty(self.place)
+            self.index.unlink(missing_ok=True)
+            _furnish(self.place, self.location)
+            return True
+
     def close(self) -> None:
         """Give up this session's indexes. The objects stay for other sessions."""
         shutil.rmtree(self.work, ignore_errors=True)
@@ -101,11 +114,17 @@ def _furnish(place: Path, location: Location) -> None:
     ignore = _users_file("core.excludesfile", "ignore")
     write_if_changed(place / "config", _config_text(location, {"core.excludesFile": ignore or "/dev/null"}))
     write_if_changed(place / "info" / "attributes", _ATTRIBUTES)
-    write_if_changed(place / "objects" / "info" / "alternates", _quoted(location.objects) + b"\n")
+    stores = b"".join(_quoted(store) + b"\n" for store in _object_stores(location.objects))
+    write_if_changed(place / "objects" / "info" / "alternates", stores)
     _copy(location.common_dir / "info" / "exclude", place / "info" / "exclude")
     _copy(location.common_dir / "shallow", place / "shallow")
     for shared in location.git_dir.glob("sharedindex.*"):  # a split index names its other half by place
         _copy(shared, place / shared.name)
+
+
+def _empty(place: Path) -> None:
+    shutil.rmtree(place / "objects", ignore_errors=True)
+    (place / "index").unlink(missing_ok=True)
 
 
 def _skeleton(place: Path) -> None:
@@ -165,12 +184,49 @@ def write_if_changed(path: Path, content: bytes) -> None:
     os.replace(name, path)
 
 
-def _sweep(work: Path) -> None:
-    """Remove the directories of sessions that ended without saying so: nobody holds their lock."""
+def _object_stores(objects: Path) -> list[Path]:
+    """The repository's objects and those it borrows itself, in absolute form: git takes a relative alternate only
+    from the first store (gitrepository-layout(5)) and follows five of them in a row."""
+    stores = [objects]
+    level = [objects]
+    for _ in range(5):
+        lines = [(store, line) for store in level for line in read_small(store / "info" / "alternates").splitlines()]
+        named = [store / line for store, line in lines if line and line[0] not in '#"']
+        level = [Path(os.path.realpath(store)) for store in named if store.is_dir()]
+        stores += level
+    return list(dict.fromkeys(stores))
+
+
+def _sweep(work: Path) -> int:
+    """Remove the directories of sessions that ended without saying so: nobody holds their lock. How many live."""
+    alive = 0
     for directory in work.iterdir():
         try:
             with locked(directory / "lock", wait=False) as free:
                 if free:
                     shutil.rmtree(directory, ignore_errors=True)
+                else:
+                    alive += 1
         except OSError:
             continue
+    return alive
+
+
+def _is_crowded(place: Path) -> bool:
+    """Whether so many loose objects were left that lookups suffer; guessed from one of 256 directories, as git does
+    for `gc.auto`."""
+    try:
+        return len(os.listdir(place / "objects" / "17")) > MAX_LOOSE_OBJECTS // 256
+    except OSError:
+        return False
+
+
+def prune_shadows(places: Places, before: float) -> int:
+    """Remove the shadows that no session used since `before` (seconds since the epoch); how many. Blocking."""
+    removed = 0
+    for place in (places.state / "shadows").glob("*"):
+        with contextlib.suppress(OSError), locked(place / "lock") as _:
+            if place.stat().st_mtime < before and _sweep(place / "work") == 0:
+                shutil.rmtree(place, ignore_errors=True)
+                removed += 1
+    return removed

@@ -65,6 +65,8 @@ def take_snapshot(shadow: Shadow) -> Snapshot:
     doubtful = _not_as_on_disk(shadow, files) if seeded else set()
     if _mend(shadow, wanted, files, doubtful):
         tree, files = _write(shadow)
+        if any(file.size == MISSING and file.path not in wanted.fixed for file in files):
+            raise GitError("update-index", 0, b"an object of the shadow is damaged")
     _publish(shadow)
     return Snapshot(tree, files, (*wanted.withheld, *_notes_on(files, wanted)), tuple(wanted.read_only))
 
@@ -129,6 +131,7 @@ def _start_index(shadow: Shadow) -> bool:
 
     Copies keep the file's time: git compares it with the entries' to find files changed in the same instant.
     """
+    shadow.index.with_name("index.lock").unlink(missing_ok=True)  # left by a git that had to be killed
     if shadow.index.exists():
         return False
     with contextlib.suppress(OSError):
