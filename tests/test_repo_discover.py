@@ -247,9 +247,8 @@ def test_sudo_may_work_on_the_repository_of_who_called_it(ground: Ground, monkey
     assert "belongs to another user" in refusal(ground.root)
 
 
-def test_finding_a_repository_imports_no_git_library():
-    code = "import sys; from pathlib import Path; from coder.repo.discover import discover; discover(Path(sys.argv[1]))"
-    here = Path(__file__).parent
-    done = subprocess.run([sys.executable, "-X", "importtime", "-c", code, here], capture_output=True, timeout=30)
+def test_finding_a_repository_imports_no_git_library(ground: Ground):
+    command = [sys.executable, "-X", "importtime", "-c", DISCOVER, ground.root]
+    done = subprocess.run(command, capture_output=True, timeout=30)
     imported = {line.rsplit(b"|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert done.returncode == 0 and not imported & {b"git", b"git.cmd", b"asyncio"}
