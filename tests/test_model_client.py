@@ -171,6 +171,22 @@ def test_an_optional_field_that_the_server_refuses_is_left_out_once_and_for_all(
     assert heard.kinds(UsageRecorded)[0].usage.requests == 1
 
 
+def test_reasoning_that_the_model_cannot_open_is_left_out() -> None:
+    async def ask(client: Client, show: Any) -> Reply:
+        reply = await client.reply(request())
+        return await client.reply(request(user_message("hello"), *reply.items, user_message("more")))
+
+    sealed = status(400, "The encrypted content could not be verified.", "invalid_encrypted_content")
+    reply, heard = talk([reasoning() + text("a"), sealed, text("b")], ask)
+    assert reply.text == "b"
+    assert [len(body["input"]) for body in heard.server.bodies()] == [1, 4, 3]
+
+
+def test_reasoning_that_nothing_follows_is_not_kept() -> None:
+    reply, _ = talk([reasoning()])
+    assert (reply.items, reply.text) == ((), "")
+
+
 def test_a_required_field_is_never_left_out() -> None:
     _, heard = talk([unsupported("store"), text("never")])
     assert isinstance(heard.error, ApiError)

@@ -172,6 +172,18 @@ def test_a_429_holds_back_every_call_of_the_session() -> None:
     assert min(at[2:]) - at[1] >= 0.6
 
 
+def test_a_used_up_rate_limit_is_waited_for_without_meeting_it() -> None:
+    async def ask(client: Client, show: Any) -> None:
+        await client.reply(request())
+        await client.reply(request())
+
+    full = text("ok").with_headers(x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="400ms")
+    _, heard = talk([full, text("ok")], ask, chosen=settings(retry_budget=3.0))
+    first, second = heard.server.requests
+    assert second.at - first.at >= 0.4
+    assert heard.kinds(RetryWaiting)[0].attempt == 0
+
+
 def test_text_already_shown_is_taken_back() -> None:
     answer = text("this will not stand at all")
     reply, heard = talk([answer.cut(6), text("this will")], chosen=settings(retry_budget=2.0))

@@ -160,6 +160,8 @@ def test_a_counter_is_asked_once_for_each_piece() -> None:
         await client.reply(request())
 
     talk([text("a"), text("b")], ask, count=count)
+    assert counted == []  # without a limit nothing waits for a count
+    talk([text("a"), text("b")], ask, count=count, chosen=settings(limits={"max_cost": 1.0}))
     assert len(counted) == len(set(counted)) == 4  # instructions, tools, no schema, one message
 
 

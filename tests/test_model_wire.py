@@ -19,7 +19,7 @@ from coder.model.chat import Assembly as ChatAssembly
 from coder.model.faults import Fault, find_error, from_status
 from coder.model.providers import choose_provider, profiles
 from coder.model.responses import Assembly
-from coder.model.retry import RetryBudget, jitter, parse_retry_after
+from coder.model.retry import RetryBudget, jitter, parse_retry_after, room_in
 from coder.model.sse import BadStream, Decoder
 from coder.values import Usage
 from tests.fake_openai import text
@@ -140,6 +140,14 @@ def _object(value: Any) -> dict[str, Any]:
 )
 def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert parse_retry_after(headers, 1_000_000) == seconds
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset", "seconds"), [("0", "6m0s", 360), ("0", "120ms", 0.12), ("0", "soon", 0), ("3", "1h", 0)]
+)
+def test_rate_limit_headers_say_when_there_is_room(remaining: str, reset: str, seconds: float) -> None:
+    headers = {"x-ratelimit-remaining-tokens": remaining, "x-ratelimit-reset-tokens": reset}
+    assert room_in(headers) == pytest.approx(seconds)
 
 
 def test_jitter_grows_to_a_ceiling_and_no_further() -> None:

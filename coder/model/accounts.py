@@ -66,7 +66,8 @@ class Accounts:
 
     async def worst(self, request: Request, model: Model, tier: str) -> float | None:
         """USD that `request` can cost at most; None when the price is unknown."""
-        price = model.worst_price(await self._input_tokens(request, model), request.max_output, _dearest(tier))
+        incoming = await self._input_tokens(request, model, exact=True)
+        price = model.worst_price(incoming, request.max_output, _dearest(tier))
         return None if price is None else price * self._factor
 
     async def reserve(self, request: Request, model: Model, tier: str, attempt: int) -> Reservation:
@@ -74,7 +75,8 @@ class Accounts:
 
         Raises LimitReached when it does not fit the limits, UserError when there are limits but no price.
         """
-        incoming, tier = await self._input_tokens(request, model), _dearest(tier)
+        incoming = await self._input_tokens(request, model, exact=self.budget.limited)
+        tier = _dearest(tier)
         call = Call(
             time.time(), self._session, self._repository, request.role, model.id, tier, incoming, attempt=attempt
         )
@@ -102,10 +104,11 @@ class Accounts:
         key = (usage.role, usage.model)
         self._usages[key] = self._usages[key].plus(usage) if key in self._usages else usage
 
-    async def _input_tokens(self, request: Request, model: Model) -> int:
+    async def _input_tokens(self, request: Request, model: Model, *, exact: bool) -> int:
         """At most what the API will count: as the caller counted, else counted here once per piece, else bytes.
 
-        More than the model's largest input would be refused, and so costs nothing.
+        Counting takes a while, so it is done only where a limit depends on it. More than the model's largest input
+        would be refused, and so costs nothing.
         """
         ceiling = model.max_input if model.known else 10**9
         if request.input_tokens:
@@ -113,15 +116,15 @@ class Accounts:
         tools = [(spec.name, spec.description, spec.parameters) for spec in request.tools]
         values = (request.instructions, tools, request.schema, *request.input)
         pieces = [json.dumps(each, ensure_ascii=False).encode("utf-8", "replace") for each in values]
-        if self._count is None:
+        if self._count is None or not exact:
             return min(sum(map(len, pieces)), ceiling)
         count = self._count
         new = {hash(piece): piece for piece in pieces if hash(piece) not in self._counted}
         if new:
             texts = [piece.decode() for piece in new.values()]
             self._counted |= dict(zip(new, await asyncio.to_thread(lambda: [*map(count, texts)]), strict=True))
-        exact = sum(self._counted[hash(piece)] for piece in pieces)
-        return min(int(exact * _FORMAT_MARGIN) + _FORMAT_TOKENS * len(pieces), ceiling)
+        total = sum(self._counted[hash(piece)] for piece in pieces)
+        return min(int(total * _FORMAT_MARGIN) + _FORMAT_TOKENS * len(pieces), ceiling)
 
 
 def _dearest(tier: str) -> str:

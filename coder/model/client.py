@@ -5,6 +5,7 @@ The SDK is imported with the first request (`warm` does it ahead), never with th
 """
 
 import asyncio
+import contextlib
 import datetime
 import importlib
 import json
@@ -23,7 +24,7 @@ from coder.model.faults import Fault
 from coder.model.ledger import Ledger
 from coder.model.messages import TOO_LONG, Reply, Request
 from coder.model.providers import choose_provider
-from coder.model.retry import MAX_TRIES, UNREACHABLE_TRIES, UNREACHABLE_WAIT_S, RetryBudget, Timeouts, jitter
+from coder.model.retry import MAX_TRIES, UNREACHABLE_TRIES, UNREACHABLE_WAIT_S, RetryBudget, Timeouts, jitter, room_in
 from coder.store import Places
 from coder.values import Usage
 
@@ -40,7 +41,9 @@ FLEX_PATIENCE = 7.5  # flex answers may take a quarter of an hour to begin (flex
 
 def warm() -> None:
     """Import the SDK, which takes about a second of CPU; meant for a thread once the first frame is shown."""
-    importlib.import_module("coder.model.wire")
+    importlib.import_module("coder.model.wire").tls()
+    with contextlib.suppress(ImportError):  # what the SDK's HTTP client would import with the first request
+        importlib.import_module("anyio._backends._asyncio")
 
 
 class Client:
@@ -170,10 +173,10 @@ class Client:
             await asyncio.sleep(wait)
 
     async def _wait_for_the_others(self) -> None:
-        """After a 429 the whole session holds back, not only the call that met it."""
+        """After a 429, or once the rate limit is used up, the whole session holds back and not just one call."""
         wait = self._not_before - asyncio.get_running_loop().time()
         if wait > 0:
-            self._emit(RetryWaiting(wait, 0, "the server asked to wait"))
+            self._emit(RetryWaiting(wait, 0, "the rate limit is used up for now"))
             await asyncio.sleep(wait)
 
     def _pause(self, fault: Fault, tries: int) -> float | None:
@@ -185,8 +188,11 @@ class Client:
         asked = fault.retry_after or 0.0
         wait = self._retries.take(max(jitter(tries), asked), at_least=asked) if tries < MAX_TRIES else None
         if wait is not None and fault.status == 429:
-            self._not_before = max(self._not_before, asyncio.get_running_loop().time() + wait)
+            self._hold_back(wait)
         return wait
+
+    def _hold_back(self, seconds: float) -> None:
+        self._not_before = max(self._not_before, asyncio.get_running_loop().time() + seconds)
 
     def _mend(self, request: Request, fault: Fault) -> bool:
         """Leave out an optional field that the server refused, or a tier it cannot serve now; once each, and said."""
@@ -215,7 +221,7 @@ class Client:
         assert self._wire is not None
         try:
             patience = FLEX_PATIENCE if self._tier(request) == "flex" else 1.0
-            await self._wire.send(path, body, assembly, patience=patience)
+            headers = await self._wire.send(path, body, assembly, patience=patience)
             usage = self._accounts.priced(assembly.usage(), model, assembly.tier) or reservation.call_usage()
             reply = assembly.reply(usage)
         except Fault as fault:
@@ -226,6 +232,7 @@ class Client:
             raise
         self._book(reservation.settle("ok", usage, assembly.tier))
         self._compare(request, reply)
+        self._hold_back(min(room_in(headers), self._retries.left))
         return reply
 
     def _compose(

@@ -145,6 +145,8 @@ def refused_field(fault: Fault, optional: frozenset[str]) -> str:
     """Which of the `optional` fields of the request a 400 is about, or ""."""
     if fault.status not in (400, 404, 422) or fault.code in ("context_length_exceeded", "insufficient_quota"):
         return ""
+    if "encrypted_content" in optional and re.search(r"(?i)encrypted[ _]content", f"{fault.code} {fault.message}"):
+        return "encrypted_content"
     if not _NAMES_A_FIELD.search(f"{fault.message} {fault.code}"):
         return ""
     top = fault.param.split(".")[0].split("[")[0]

@@ -14,7 +14,9 @@ from coder.values import Usage
 
 PATH = "/responses"
 # Fields that a server may refuse and that can be left out without changing what is asked.
-OPTIONAL = frozenset({"reasoning", "include", "prompt_cache_key", "stream_options", "service_tier", "tool_choice"})
+OPTIONAL = frozenset(
+    {"reasoning", "include", "prompt_cache_key", "stream_options", "service_tier", "tool_choice", "encrypted_content"}
+)
 _CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 _TERMINAL = ("response.completed", "response.incomplete")
 
@@ -26,7 +28,7 @@ def body(request: Request, *, effort: str, tier: str = "", without: frozenset[st
         "instructions": request.instructions,
         "tools": [tool(each) for each in request.tools],
         "tool_choice": _choice(request),
-        "input": [item for item in request.input if _can_be_replayed(item)],
+        "input": [item for item in request.input if _can_be_replayed(item, without)],
         "reasoning": {"effort": effort},
         "text": _text_format(request),
         "max_output_tokens": request.max_output,
@@ -70,9 +72,10 @@ def _text_format(request: Request) -> Any:
     return {"format": {"type": "json_schema", "name": name, "schema": strict_schema(request.schema), "strict": True}}
 
 
-def _can_be_replayed(item: Item) -> bool:
-    """Reasoning that another dialect left as plain text has no id, and this API has no use for it."""
-    return item.get("type") != "reasoning" or "id" in item
+def _can_be_replayed(item: Item, without: frozenset[str]) -> bool:
+    """Reasoning that another dialect left as plain text has no id, and this API has no use for it; nor has a model
+    for sealed reasoning that it cannot open, as of another account."""
+    return item.get("type") != "reasoning" or ("id" in item and "encrypted_content" not in without)
 
 
 class Assembly:
@@ -145,7 +148,7 @@ class Assembly:
 
     def reply(self, usage: Usage) -> Reply:
         """Raises Fault when an item of the reply could not be answered or replayed."""
-        items = tuple(self._items[place] for place in sorted(self._items))
+        items = _without_last_thoughts(tuple(self._items[place] for place in sorted(self._items)))
         messages = [item for item in items if item.get("type") == "message"]
         text = "\n\n".join(filter(None, map(_text, messages)))
         finish = _finish(self._end, self._complete, messages)
@@ -166,6 +169,13 @@ def _position(event: Mapping[str, Any], default: int) -> int:
 def as_object(value: Any) -> dict[str, Any]:
     """A JSON object from outside; anything else counts as an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def _without_last_thoughts(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Reasoning that nothing follows is refused when it is sent back."""
+    while items and items[-1]["type"] == "reasoning":
+        items = items[:-1]
+    return items
 
 
 def _parts(message: Item) -> list[Item]:

@@ -3,9 +3,11 @@
 Source of the jitter: "Exponential backoff and jitter" (AWS Architecture Blog, 2015). Pure but for the clock passed in.
 """
 
+import contextlib
 import email.utils
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ LAST_CEILING_S = 20.0
 MAX_TRIES = 12  # bounds the tries of one call when the waits come out near zero
 UNREACHABLE_TRIES = 2  # a refused connection or an unknown host is told soon: more waiting rarely helps
 UNREACHABLE_WAIT_S = 0.3
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,20 @@ def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return max(0.0, date.timestamp() - now)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def room_in(headers: Mapping[str, str]) -> float:
+    """Seconds until there is room for another request, by the rate-limit headers of an answer; 0 while there is.
+
+    Source: "Rate limits in headers" of the API's guide; durations look like "1s", "6m0s", "120ms".
+    """
+    waits = [0.0]
+    for kind in ("requests", "tokens"):
+        if headers.get(f"x-ratelimit-remaining-{kind}", "").strip() == "0":
+            parts = re.findall(r"([\d.]+)(ms|s|m|h)", headers.get(f"x-ratelimit-reset-{kind}", ""))
+            with contextlib.suppress(ValueError):
+                waits.append(sum(float(amount) * _UNITS[unit] for amount, unit in parts))
+    return max(waits)
 
 
 def jitter(attempt: int, draw: Callable[[float, float], float] = random.uniform) -> float:

@@ -7,20 +7,24 @@ JSONDecodeError through, and accepts lines without end; hence this one. Source: 
 import json
 from typing import Any
 
-MAX_EVENT_BYTES = 16 * 1024 * 1024
+MAX_EVENT_BYTES = 64 * 1024 * 1024  # the last event repeats the whole reply
 MAX_STREAM_BYTES = 256 * 1024 * 1024
 DONE = "[DONE]"
 
 
 class BadStream(Exception):
-    """The bytes are not a stream of JSON events, or exceed its bounds."""
+    """The bytes are not a stream of JSON events."""
+
+
+class TooLarge(BadStream):
+    """The stream, or one event of it, exceeds its bound."""
 
 
 class Decoder:
     """Feed bytes as they come, in any pieces; get the JSON object of each event that is complete.
 
     `[DONE]` comes as {"type": "[DONE]"}. Raises BadStream when an event is no JSON object or something grows past
-    its bound.
+    its bound (TooLarge).
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES, max_stream_bytes: int = MAX_STREAM_BYTES) -> None:
@@ -33,7 +37,7 @@ class Decoder:
     def feed(self, piece: bytes) -> list[dict[str, Any]]:
         self._taken += len(piece)
         if self._taken > self._max_stream:
-            raise BadStream(f"the reply is larger than {self._max_stream // 1024 // 1024} MiB")
+            raise TooLarge(f"the reply is larger than {self._max_stream // 1024 // 1024} MiB")
         self._rest += piece
         found = []
         if b"\n" in piece:
@@ -41,7 +45,7 @@ class Decoder:
             self._rest = rest
             found = [parse(data) for line in lines if (data := self._line(line)) is not None]
         if self._held + len(self._rest) > self._max_event:
-            raise BadStream(f"one event is larger than {self._max_event // 1024} KiB")
+            raise TooLarge(f"one event is larger than {self._max_event // 1024} KiB")
         return found
 
     def finish(self) -> list[dict[str, Any]]:

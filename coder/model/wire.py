@@ -6,6 +6,7 @@ every way a try can fail leaves here as a Fault.
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import ssl
@@ -21,13 +22,19 @@ from coder.model import faults
 from coder.model.faults import Fault
 from coder.model.providers import KEYLESS, Provider
 from coder.model.retry import Timeouts
-from coder.model.sse import BadStream, Decoder
+from coder.model.sse import BadStream, Decoder, TooLarge
 from coder.text import redact, visible_line
 
 MAX_ERROR_BYTES = 64 * 1024
 DRAIN_S = 0.1  # after the last event, for the end of the body: only then the connection can be used again
 USAGE_S = 5.0  # after a whole reply, for figures that some servers never send
 _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """The machine's own trust store (SSL_CERT_FILE and SSL_CERT_DIR count), read once: it takes a while."""
+    return httpx2.create_ssl_context()
 
 
 class Assembling(Protocol):
@@ -53,6 +60,7 @@ class Wire:
         http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(timeouts.first, connect=timeouts.connect, read=None),
             follow_redirects=False,  # a redirect could carry the key to another host
+            verify=tls(),
             trust_env=not provider.local,  # a proxy is no way to one's own machine
             event_hooks={"request": [_keep_quiet], "response": [_bound_error]},
         )
@@ -71,34 +79,40 @@ class Wire:
             default_headers=headers,
         )
 
-    async def send(self, path: str, body: Mapping[str, Any], assembly: Assembling, *, patience: float = 1.0) -> None:
+    async def send(
+        self, path: str, body: Mapping[str, Any], assembly: Assembling, *, patience: float = 1.0
+    ) -> Mapping[str, str]:
         """Post `body` and feed every event to `assembly`; `patience` multiplies the wait for the first event.
 
-        Raises Fault; lets cancellation through.
+        Returns the headers of the answer. Raises Fault; lets cancellation through.
         """
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started, headers = loop.time(), {}
         try:
             first = min(self._timeouts.first * patience, self._timeouts.total)
             async with asyncio.timeout_at(started + first) as clock:
                 response = await self._post(path, content)
+                headers = dict(response.headers)
                 try:
                     await self._read(response, assembly, clock, started + self._timeouts.total)
                 finally:
                     await response.aclose()
         except TimeoutError:
             fault = self._stalled(assembly, loop.time() - started)
+        except TooLarge as error:
+            fault = Fault(f"{self._host} sent more than a reply can be: {error}", "final", "too_large", billed=True)
         except BadStream as error:
             fault = Fault(f"{self._host} sent no proper reply: {error}", "retry", "malformed", billed=True)
         except httpx2.HTTPError as error:
             fault = Fault(f"{self._host} broke the reply off ({type(error).__name__})", "retry", "cut", billed=True)
         else:
             if assembly.complete:
-                return
+                return headers
             fault = Fault(f"{self._host} ended the reply early, without its last event", "retry", "cut", billed=True)
         if not assembly.complete:
             raise fault
+        return headers
 
     async def _post(self, path: str, content: bytes) -> httpx2.Response:
         try:
