@@ -188,6 +188,12 @@ def test_what_a_hook_adds_is_part_of_the_commit_and_of_the_index(ground: Ground)
     assert ground.git("show", "HEAD:made") == "formatted\n" and ground.git("status", "--porcelain") == ""
 
 
+def test_another_file_that_a_hook_changes_and_adds_is_not_left_staged(ground: Ground):
+    ground.write(".git/hooks/pre-commit", "#!/bin/sh\necho more >> b\ngit add b\n", 0o755)
+    do(ground, change(ground, a=edit(LINES, 3, b"three")), hooks=True)
+    assert ground.git("show", "HEAD:b") == "1\nmore\n" and ground.git("status", "--porcelain") == ""
+
+
 def test_a_signing_program_that_fails_is_reported(ground: Ground, tmp_path: Path):
     ground.git("config", "commit.gpgSign", "true")
     ground.git("config", "gpg.program", "/bin/false")

@@ -308,9 +308,15 @@ def _count_log(git: Git) -> int:
 
 
 def _follow(repository: Repository, plan: _Plan, oid: str) -> _Plan:
-    """The plan for the index after hooks had their say: paths without staged changes are as they were committed."""
-    files = {file.path: file for file in repository.files(repository.tree_of(oid))}
-    staged = {path: entry if path in plan.own else files.get(path) for path, entry in plan.staged.items()}
+    """The plan for the index after hooks had their say: what they put into the commit is not a change any more."""
+    before = {file.path: file for file in repository.files(repository.tree_of(plan.location.head))}
+    after = {file.path: file for file in repository.files(repository.tree_of(oid))}
+    changed = {path for path in before.keys() | after.keys() if _key(before.get(path)) != _key(after.get(path))}
+    index, _ = _index_entries(repository, plan.location, changed)
+    staged = dict(plan.staged)
+    for path in changed:
+        if path not in plan.own and (path in staged or _key(index.get(path)) == _key(before.get(path))):
+            staged[path] = after.get(path)
     return replace(plan, staged=staged)
 
 

@@ -63,6 +63,11 @@ class Location:
         """The object id that stands for nothing."""
         return "0" * (64 if self.object_format == "sha256" else 40)
 
+    @property
+    def ignores_case(self) -> bool:
+        """Whether the file system does, by git's probe or by looking for `.git` under another spelling."""
+        return self.is_on("core.ignorecase") or os.path.lexists(self.root / ".GiT")
+
     def is_on(self, key: str, default: bool = False) -> bool:
         """A yes-or-no setting of the repository, as git reads it."""
         return is_true(self.config[key]) if key in self.config else default

@@ -119,7 +119,7 @@ class Draft:
         """Why a path that the draft does not have cannot be made: something is there that the snapshot left out."""
         if path in self._files or path in self._before:
             return ""
-        if self._repository.location.is_on("core.ignorecase"):
+        if self._repository.location.ignores_case:
             folded = path.casefold()
             if twin := next((name for name in self._files if name.casefold() == folded), ""):
                 return f"on this file system it is the same file as {twin}"

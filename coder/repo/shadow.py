@@ -22,7 +22,7 @@ from coder.store import Places, locked, private_dir
 _ATTRIBUTES = b"* -text !eol !crlf -ident -filter -working-tree-encoding !diff !merge !whitespace\n"
 
 # What git probed of the file system when it made the repository: facts about the disk, safe to take over.
-_PROBED = ("core.filemode", "core.symlinks", "core.ignorecase", "core.precomposeunicode")
+_PROBED = ("core.filemode", "core.symlinks", "core.precomposeunicode")
 
 MAX_LOOSE_OBJECTS = 25_600
 
@@ -136,6 +136,7 @@ def _skeleton(place: Path) -> None:
 def _config_text(location: Location, more: Mapping[str, str]) -> bytes:
     values = dict(_CONFIG) | dict(more)
     values |= {key: "true" if location.is_on(key) else "false" for key in _PROBED if key in location.config}
+    values["core.ignorecase"] = "true" if location.ignores_case else "false"
     values["core.repositoryFormatVersion"] = "0"
     if location.object_format != "sha1":
         values |= {"core.repositoryFormatVersion": "1", "extensions.objectFormat": location.object_format}
