@@ -10,6 +10,8 @@ from itertools import accumulate
 
 from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
@@ -21,6 +23,7 @@ Line = tuple[Span, ...]
 
 _WORD = re.compile(r"\s*\S+\s*|\s+")
 TAB = 4
+KEPT_LINES = 3_000  # drawn lines kept by a view; one weighs a few kilobytes
 
 
 def plain(line: Iterable[Span]) -> str:
@@ -118,46 +121,99 @@ def strip_of(line: Iterable[Span], colors: Palette, under: str = "") -> Strip:
     return Strip([Segment(text, colors.style(f"{prefix}{style}".strip())) for text, style in line if text])
 
 
-class LineView(ScrollView):
-    """A scrolled column of lines of which only the visible are ever made. Subclasses give `row` and `row_count`."""
+class LineView(ScrollView, inherit_bindings=False):
+    """A scrolled column of lines of which only the visible are ever made. Subclasses give `line_at` and `row_count`.
+
+    Paints by itself instead of through Textual's style cache, which forgets every row when one is scrolled: a line
+    once drawn is drawn for good, whichever row it moves to. So no border, tint or vertical padding works here.
+    """
 
     ALLOW_SELECT = True
 
-    def row(self, y: int) -> Strip:
-        """The strip of the row `y`, counted from the top of the content."""
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._base = Style.null()
+        self._styles_by_name: dict[str, Style] = {}
+        self._drawn: dict[Line, Strip] = {}
+        self._drawn_for: tuple[object, ...] = ()
+
+    def line_at(self, y: int) -> Line:
+        """The row `y`, counted from the top of the content."""
         raise NotImplementedError
 
     def row_count(self) -> int:
         raise NotImplementedError
 
     @property
-    def inks(self) -> Palette:
-        return palette(self.app.theme)
+    def content_width(self) -> int:
+        return self.scrollable_content_region.width
+
+    # ── painting ──
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._prepare()
+        top, count = self.scroll_offset.y, self.row_count()
+        width = self.outer_size.width
+        strips = [
+            self._draw(self.line_at(top + y)) if top + y < count else Strip.blank(width, self._base)
+            for y in crop.line_range
+        ]
+        if self.text_selection is not None:
+            strips = [self._selected(strip, top + y) for strip, y in zip(strips, crop.line_range, strict=True)]
+        if crop.column_span != (0, width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
 
     def render_line(self, y: int) -> Strip:
-        scroll_x, scroll_y = self.scroll_offset
-        width = self.scrollable_content_region.width
-        top = scroll_y + y
-        if top >= self.row_count():
-            return Strip.blank(width, self.rich_style)
-        strip = self.row(top).apply_style(self.rich_style)
-        selection = self.text_selection
-        if selection is not None:
-            strip = self._selected(strip, selection, top)
-        return strip.crop_extend(scroll_x, scroll_x + width, self.rich_style).apply_offsets(scroll_x, top)
+        """One row with the marks by which Textual finds the text under the mouse; not used for painting."""
+        self._prepare()
+        top = self.scroll_offset.y + y
+        if not 0 <= top < self.row_count():
+            return Strip.blank(self.content_width, self._base)
+        line = self.line_at(top)
+        return Strip([Segment(text, self._ink(style)) for text, style in line]).apply_offsets(0, top)
 
-    def _selected(self, strip: Strip, selection: Selection, y: int) -> Strip:
-        span = selection.get_span(y)
+    def _prepare(self) -> None:
+        """Forget what was drawn for another theme, background or width."""
+        base, width = self.rich_style, self.outer_size.width
+        drawn_for = (base, width, self.content_width, self.app.theme)
+        if drawn_for != self._drawn_for or len(self._drawn) > KEPT_LINES:
+            self._drawn_for, self._base = drawn_for, base
+            self._drawn.clear()
+            self._styles_by_name.clear()
+
+    def _ink(self, names: str) -> Style:
+        style = self._styles_by_name.get(names)
+        if style is None:
+            style = self._styles_by_name[names] = self._base + palette(self.app.theme).style(names)
+        return style
+
+    def _draw(self, line: Line) -> Strip:
+        strip = self._drawn.get(line)
+        if strip is None:
+            left, width = self.styles.padding.left, self.outer_size.width
+            segments = [Segment(" " * left, self._base)] if left else []
+            segments += [Segment(text, self._ink(style)) for text, style in line if text]
+            strip = Strip(segments).crop_extend(0, width, self._base)
+            self._drawn[line] = strip
+        return strip
+
+    # ── selecting ──
+
+    def _selected(self, strip: Strip, y: int) -> Strip:
+        selection = self.text_selection
+        span = selection.get_span(y) if selection is not None else None
         if span is None:
             return strip
         start, end = span
-        text = strip.text
-        cells = [cell_len(text[:start]), cell_len(text if end == -1 else text[:end])]
-        parts = strip.divide([*cells, strip.cell_length])
+        left = self.styles.padding.left
+        text = strip.text[left:].rstrip() if end == -1 else strip.text[left:]
+        first, last = (left + cell_len(text[:at]) for at in (start, len(text) if end == -1 else end))
+        parts = strip.divide([first, max(first, last), strip.cell_length])
         style = self.screen.get_component_rich_style("screen--selection")
-        marked = [Segment(text, (old or style) + style) for text, old, _ in parts[1]] if len(parts) > 1 else []
+        marked = [Segment(text, (old or style) + style) for text, old, _ in parts[1]]
         return Strip.join([parts[0], Strip(marked), *parts[2:]])
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        text = "\n".join(self.row(y).text.rstrip() for y in range(self.row_count()))
+        text = "\n".join(plain(self.line_at(y)).rstrip() for y in range(self.row_count()))
         return selection.extract(text), "\n"

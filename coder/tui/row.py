@@ -28,13 +28,13 @@ class Row(Widget):
 class RowsView(LineView, can_focus=False):
     """Rows that `make` gives for a width; made again on resize and when told to."""
 
-    def __init__(self, make: Callable[[int], list[Line]], *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, make: Callable[[int], list[Line]], *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self._make = make
         self.rows: list[Line] = []
 
     def remake(self) -> None:
-        width = self.scrollable_content_region.width
+        width = self.content_width
         self.rows = self._make(width) if width > 0 else []
         self.virtual_size = Size(width, len(self.rows))
         self.refresh()
@@ -48,8 +48,8 @@ class RowsView(LineView, can_focus=False):
     def row_count(self) -> int:
         return len(self.rows)
 
-    def row(self, y: int) -> Strip:
-        return strip_of(self.rows[y], self.inks)
+    def line_at(self, y: int) -> Line:
+        return self.rows[y]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._make(width)) if width > 0 else 0

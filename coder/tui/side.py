@@ -121,14 +121,18 @@ class Side(Vertical):
         yield self._page
 
     def open(self, page: str) -> None:
-        self.display = True
+        self._show(True)
         self._tabs.open = self._page.page = page
         self._page.scroll_home(animate=False)
         self._tabs.refresh()
         self._page.remake()
 
     def close(self) -> None:
-        self.display = False
+        self._show(False)
+
+    def _show(self, shown: bool) -> None:
+        self.display = shown
+        self.screen.set_class(shown, "-side-open")  # a narrow screen then hides the conversation
 
     def turn(self) -> None:
         if not self.display:

@@ -5,12 +5,11 @@ from collections import OrderedDict
 
 from textual import events
 from textual.geometry import Size
-from textual.strip import Strip
 
 from coder.tui.blocks.block import Block
-from coder.tui.lines import Line, LineView, strip_of
+from coder.tui.lines import Line, LineView
 
-KEPT_BLOCKS = 200  # blocks whose strips are kept; a strip weighs kilobytes
+KEPT_BLOCKS = 200  # blocks whose rows are kept
 MAX_SETTLING = 50  # a view settles in two or three passes; blocks that never agree with themselves must not hang it
 
 
@@ -26,7 +25,7 @@ class Transcript(LineView, can_focus=False):
         self._heights: list[int] = []
         self._exact: list[bool] = []
         self._tops: list[int] = []
-        self._kept: OrderedDict[int, tuple[list[Line], list[Strip]]] = OrderedDict()
+        self._kept: OrderedDict[int, list[Line]] = OrderedDict()
         self._width = 0
         self._following = True
 
@@ -89,14 +88,8 @@ class Transcript(LineView, can_focus=False):
         """Make the height of a block exact; the difference to what it was held to be."""
         block = self.blocks[index]
         rows = block.rows(max(1, self._width))
-        old_rows, old_strips = self._kept.pop(index, ([], []))
-        shared = min(len(old_rows), len(rows))
-        colors = self.inks
-        strips = [
-            old_strips[i] if i < shared and old_rows[i] is rows[i] else strip_of(rows[i], colors)
-            for i in range(len(rows))
-        ]
-        self._kept[index] = (rows, strips)
+        self._kept[index] = rows
+        self._kept.move_to_end(index)
         while len(self._kept) > KEPT_BLOCKS:
             self._kept.popitem(last=False)
         difference = block.gap + len(rows) - self._heights[index]
@@ -140,26 +133,22 @@ class Transcript(LineView, can_focus=False):
             self._settle()
 
     def on_resize(self, event: events.Resize) -> None:
-        width = self.scrollable_content_region.width
+        width = self.content_width
         if width != self._width:
             self._width = width
             self._exact = [False] * len(self.blocks)
             self._kept.clear()
         self._resized()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._kept.clear()
-
     # ── drawing ──
 
-    def row(self, y: int) -> Strip:
+    def line_at(self, y: int) -> Line:
         index = bisect_right(self._tops, y) - 1
         if index not in self._kept:
             self._measure(index)
-        strips = self._kept[index][1]
+        rows = self._kept[index]
         offset = y - self._tops[index] - self.blocks[index].gap
-        return strips[offset] if 0 <= offset < len(strips) else Strip([])
+        return rows[offset] if 0 <= offset < len(rows) else ()
 
     # ── hands ──
 

@@ -7,16 +7,14 @@ from rich.cells import cell_len
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
-from textual.strip import Strip
 
 from coder.text import visible
 from coder.tui.highlight import language_of
-from coder.tui.lines import Line, LineView, Span, clip, clip_left, plain, strip_of
+from coder.tui.lines import Line, LineView, Span, clip, clip_left, plain
 from coder.tui.review.colours import CHUNK, colour
 from coder.tui.review.decisions import Decisions, Place
 from coder.tui.review.diff_text import LONG_LINE, DiffLine, DiffRow, FileText, fold, layout
 
-KEPT_STRIPS = 2_000
 MARKS = {"accepted": ("✓", "good"), "rejected": ("✗", "bad"), "undecided": ("▌", "faint")}
 
 
@@ -39,7 +37,7 @@ class DiffView(LineView, can_focus=True):
         self._tops: dict[Place, int] = {}
         self._order: list[Place] = []
         self._colours: dict[tuple[int, int, int], list[Line]] = {}
-        self._strips: dict[int, Strip] = {}
+        self._lines: dict[int, Line] = {}
         self.cursor: Place = (0, 0)
         self.whole = False
         self.undecided_only = False
@@ -48,7 +46,7 @@ class DiffView(LineView, can_focus=True):
 
     def lay_out(self) -> None:
         """Make the rows again: another width, filter or comment. The cursor's hunk stays where it was on the screen."""
-        width = self.scrollable_content_region.width
+        width = self.content_width
         if width <= 0:
             return
         offset = self._tops.get(self.cursor, 0) - self.scroll_offset.y
@@ -75,15 +73,11 @@ class DiffView(LineView, can_focus=True):
         return not self.undecided_only or place == self.cursor or self._decisions.mark(place) == "undecided"
 
     def redraw(self) -> None:
-        self._strips.clear()
+        self._lines.clear()
         self.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
         self.lay_out()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._strips.clear()
 
     def row_count(self) -> int:
         return len(self._rows)
@@ -152,14 +146,11 @@ class DiffView(LineView, can_focus=True):
 
     # ── drawing ──
 
-    def row(self, y: int) -> Strip:
-        strip = self._strips.get(y)
-        if strip is None:
-            if len(self._strips) > KEPT_STRIPS:
-                self._strips.clear()
-            row = self._rows[y]
-            strip = self._strips[y] = strip_of(self._line_of(row), self.inks)
-        return strip
+    def line_at(self, y: int) -> Line:
+        line = self._lines.get(y)
+        if line is None:
+            line = self._lines[y] = self._line_of(self._rows[y])
+        return line
 
     def _line_of(self, row: DiffRow) -> Line:
         width = self._width

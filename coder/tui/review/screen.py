@@ -135,7 +135,7 @@ class ReviewScreen(Screen[ReviewDecision]):
 
     def _evidence(self, width: int) -> list[Line]:
         proposal = self.decisions.proposal
-        rows: list[Line] = []
+        rows: list[Line] = [(("─" * width, "faint"),), blank()]
         for warning in proposal.warnings:
             rows += [*wrap_text(visible(warning), "warn", width, ("! ", "warn")), blank()]
         rows += evidence_rows(proposal.evidence, width)

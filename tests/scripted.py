@@ -1,0 +1,140 @@
+"""Sessions that only tell events: what the screen is fed in its tests and measurements. Replaces no part of coder."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from coder.events import (
+    Ask,
+    Emit,
+    Event,
+    Question,
+    ReplyFinished,
+    Review,
+    SessionStarted,
+    StepStarted,
+    TextDelta,
+    TurnFinished,
+    TurnStarted,
+    Undone,
+)
+from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, Hunk, Proposal, ReviewDecision, TestReport
+
+Script = Callable[["Scripted", str], Awaitable[None]]
+
+
+class Scripted:
+    """`script(session, task)` is what a turn does; `answers` are the answers it got to its questions."""
+
+    def __init__(self, emit: Emit, ask: Ask, script: Script) -> None:
+        self.id = "scripted"
+        self.emit, self.ask, self.script = emit, ask, script
+        self.tasks: list[str] = []
+        self.answers: list[object] = []
+        self.chosen: list[tuple[str, str]] = []
+        self.closed = False
+        emit(SessionStarted("scripted", "/home/ada/shop", "main", "gpt-5.4-mini", "bubblewrap"))
+
+    async def run(self, task: str) -> None:
+        self.tasks.append(task)
+        self.emit(TurnStarted(len(self.tasks), task))
+        await self.script(self, task)
+        self.emit(TurnFinished("done", ""))
+
+    async def question(self, question: Question) -> None:
+        self.answers.append(await self.ask(question))
+
+    async def undo(self, checkpoint_id: str = "") -> None:
+        self.emit(Undone(Checkpoint("k1", 0.0, "the change", ("a.py",)), ("a.py",)))
+
+    async def plan(self, task: str = "") -> ContextPlan:
+        return ContextPlan(1_000, 10, ())
+
+    def pin(self, path: str) -> None:
+        self.chosen.append(("pin", path))
+
+    def drop(self, path: str) -> None:
+        self.chosen.append(("drop", path))
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def opener(script: Script, opened: list[Scripted] | None = None) -> Callable[[Emit, Ask], Awaitable[Scripted]]:
+    """What the screen calls to get its session; the session is appended to `opened`."""
+
+    async def open_session(emit: Emit, ask: Ask) -> Scripted:
+        session = Scripted(emit, ask, script)
+        if opened is not None:
+            opened.append(session)
+        return session
+
+    return open_session
+
+
+def telling(*events: Event) -> Script:
+    """A turn that emits these events."""
+
+    async def script(session: Scripted, task: str) -> None:
+        for event in events:
+            session.emit(event)
+
+    return script
+
+
+def reviewing(proposal: Proposal) -> Script:
+    """A turn that puts a proposal to the user."""
+
+    async def script(session: Scripted, task: str) -> None:
+        await session.question(Review(proposal))
+
+    return script
+
+
+async def streaming(session: Scripted, task: str) -> None:
+    """A reply at about 200 tokens a second, for as many seconds as the task says."""
+    session.emit(StepStarted(1, 50_000))
+    text = "The value is **parsed** once, at the door, and `kept` as it is; see the test below it. "
+    pieces = [text[at : at + 4] for at in range(0, len(text), 4)] + ["\n\n- an item of a list\n\n"]
+    whole = []
+    loop = asyncio.get_running_loop()
+    start, sent = loop.time(), 0
+    while loop.time() - start < float(task):
+        due = int((loop.time() - start) * 200)
+        while sent < due:
+            whole.append(pieces[sent % len(pieces)])
+            session.emit(TextDelta(whole[-1]))
+            sent += 1
+        await asyncio.sleep(0.01)
+    session.emit(ReplyFinished("".join(whole)))
+
+
+def hunk(*lines: str, start: int = 1, section: str = "") -> Hunk:
+    """A hunk of these lines, each with its sign."""
+    old = sum(line[0] in " -" for line in lines)
+    new = sum(line[0] in " +" for line in lines)
+    raw = tuple(f"{line}\n".encode("utf-8", "surrogateescape") for line in lines)
+    return Hunk(start, old, start, new, section.encode(), raw)
+
+
+def changed(path: str, *hunks: Hunk, protected: str = "") -> FileDiff:
+    return FileDiff(path, "modified", path, "100644", "100644", (), hunks, protected=protected)
+
+
+def proposal_of(*files: FileDiff) -> Proposal:
+    report = TestReport(("python", "-m", "unittest"), "t2", 0, 12, 12, duration_s=0.4)
+    return Proposal("t1", "t2", files, b"", Evidence("passed", "t2", (report,), fixed=("test_price",)), cost_usd=0.02)
+
+
+def big_proposal(files: int = 200, lines: int = 20_000) -> Proposal:
+    """Many files with hunks of ten changed lines each."""
+    hunks = max(1, lines // files // 10)
+    body = [f"{sign}    value_{number} = compute({number}, 'text')  # note" for number in range(5) for sign in "-+"]
+    made = tuple(hunk(" def f():", *body, " ", start=1 + 20 * number) for number in range(hunks))
+    return proposal_of(*(changed(f"src/pkg_{number // 20}/module_{number}.py", *made) for number in range(files)))
+
+
+def decision(session: Scripted) -> ReviewDecision:
+    """The one answer to a review."""
+    (answer,) = session.answers
+    assert isinstance(answer, ReviewDecision)
+    return answer
