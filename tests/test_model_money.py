@@ -252,6 +252,12 @@ def test_totals_by_everything_and_what_the_main_model_would_have_cost(tmp_path: 
     assert ledger.spent(session="b") == (0.0, 1)
 
 
+def test_totals_need_nothing_but_the_path(tmp_path: Path) -> None:
+    call = Call(time.time(), "a", "/r", "coder", "gpt-5.4-mini", input_tokens=10, usd=0.5)
+    _ledger(tmp_path).begin(call)
+    assert Ledger(tmp_path / "ledger.sqlite").totals("role")[0].usd == 0.5
+
+
 def test_a_killed_process_leaves_its_call_at_the_worst_case(tmp_path: Path) -> None:
     call = Call(time.time(), "a", "/r", "coder", "gpt-5.4-mini", usd=0.5, estimated=True, status="open")
     _ledger(tmp_path).begin(call)  # and never finished

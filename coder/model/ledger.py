@@ -86,7 +86,7 @@ class Total:
 
 
 class Ledger:
-    """The file, opened by `open`. `complaint` says in words that it cannot be used, "" as long as it can."""
+    """The file, opened by `open` or the first `totals`. `complaint` says in words that it cannot be used, "" as long as it can."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -151,7 +151,11 @@ class Ledger:
     def totals(
         self, by: By, *, session: str | None = None, since: float | None = None, main: Model | None = None
     ) -> tuple[Total, ...]:
-        """Totals by `by`, dearest first. With `main`, also what all of it would have cost on that model."""
+        """Totals by `by`, dearest first. With `main`, also what all of it would have cost on that model.
+
+        Opens the file if need be, so it may block; `complaint` says why nothing came.
+        """
+        self.open()
         where, values = _where(session, since)
         rows = self._select(
             f"SELECT {_GROUPS[by]} AS key, model, input_tokens > 0 OR output_tokens > 0 AS billed, count(*) AS calls,"
