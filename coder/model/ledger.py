@@ -86,7 +86,7 @@ class Total:
 
 
 class Ledger:
-    """The file, opened by `open` or the first `totals`. `complaint` says in words that it cannot be used, "" as long as it can."""
+    """The file, opened by `open` or the first `totals`. `complaint` says why it cannot be used, "" while it can."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
