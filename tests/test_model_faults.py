@@ -217,6 +217,14 @@ def test_a_completed_reply_without_items_is_an_empty_reply() -> None:
     assert (reply.text, reply.calls, reply.items) == ("", (), ())
 
 
+@pytest.mark.parametrize("at", [0, 280])
+def test_a_key_of_any_form_that_the_server_repeats_is_not_shown(at: int) -> None:
+    key = "my-own-gateway-password"
+    for answer in (status(401, "x" * at + f" wrong key {key}"), text("").error("invalid_prompt", f"wrong key {key}")):
+        _, heard = talk([answer], environ={"OPENAI_API_KEY": key})
+        assert "gateway" not in f"{heard.error.message}{heard.error.hint}{heard.events}"
+
+
 def test_too_long_has_a_code_to_shrink_by() -> None:
     for answer in (too_long(), too_large(), text("").error("context_length_exceeded")):
         _, heard = talk([answer])

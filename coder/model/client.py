@@ -26,6 +26,7 @@ from coder.model.messages import TOO_LONG, Reply, Request
 from coder.model.providers import choose_provider
 from coder.model.retry import MAX_TRIES, UNREACHABLE_TRIES, UNREACHABLE_WAIT_S, RetryBudget, Timeouts, jitter, room_in
 from coder.store import Places
+from coder.text import redact
 from coder.values import Usage
 
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ class Client:
             usage = self._accounts.priced(assembly.usage(), model, assembly.tier) or reservation.call_usage()
             reply = assembly.reply(usage)
         except Fault as fault:
+            fault.message = redact(fault.message, (self.provider.key,))
             self._book_failure(reservation, assembly, model, fault)
             raise
         except BaseException:  # cancelled: what was generated until then is charged, and its size is not known

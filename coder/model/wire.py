@@ -56,6 +56,7 @@ class Wire:
 
     def __init__(self, provider: Provider, timeouts: Timeouts, environ: Mapping[str, str]) -> None:
         self._host = provider.host
+        self._key = provider.key
         self._timeouts = timeouts
         http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(timeouts.first, connect=timeouts.connect, read=None),
@@ -123,7 +124,7 @@ class Wire:
             )  # fmt: skip
             return cast(httpx2.Response, response)
         except openai.APIStatusError as error:
-            text = error.response.text
+            text = redact(error.response.text, (self._key,))  # some servers repeat what they were sent
             raise faults.from_status(error.status_code, error.response.headers, text, time.time()) from None
         except openai.APIConnectionError as error:
             raise _no_connection(error.__cause__ or error, self._host) from None
