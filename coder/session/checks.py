@@ -1,5 +1,6 @@
 """The tests of a turn: which commands may run, one sandbox for the session, evidence by tree, triage of what fails."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -56,6 +57,7 @@ class Checks:
         self._helpers = helpers
         self._approved: tuple[TestCommand, ...] | None = None
         self._evidence: dict[tuple[str, str], tuple[Evidence, tuple[TriageCard, ...]]] = {}
+        self._opening: asyncio.Task[Sandbox] | None = None
         self.sandbox: Sandbox | None = None
 
     def candidates(self, tree: str) -> tuple[TestCommand, ...]:
@@ -91,13 +93,31 @@ class Checks:
             return commands
         return ()
 
+    def prepare(self) -> None:
+        """Begin the sandbox's self-test now, while the model thinks, where a command to run is already named."""
+        named = self._options.commands or self._settings.test.commands
+        if named and not self._options.none and self._opening is None:
+            self._opening = asyncio.create_task(self._choose())
+            self._opening.add_done_callback(lambda done: done.cancelled() or done.exception())  # told when awaited
+
     async def open_sandbox(self) -> Sandbox:
         """The sandbox of this session, chosen once by a self-test. Raises Refused where none holds."""
-        if self.sandbox is None:
-            self.sandbox = await choose(self._options.sandbox, self._settings.sandbox, self._places)
-            if self.sandbox.tier == "none":
-                self._emit(Notice("tests run without a sandbox, as --sandbox off asks", "warning"))
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._choose())
+        self.sandbox = await asyncio.shield(self._opening)
         return self.sandbox
+
+    async def _choose(self) -> Sandbox:
+        sandbox = await choose(self._options.sandbox, self._settings.sandbox, self._places)
+        if sandbox.tier == "none":
+            self._emit(Notice("tests run without a sandbox, as --sandbox off asks", "warning"))
+        return sandbox
+
+    async def close(self) -> None:
+        """Stop a self-test that nobody waited for."""
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
 
     async def run(self, snapshot: str, tree: str) -> tuple[Evidence, tuple[TriageCard, ...]]:
         """What the tests say of `tree` against `snapshot`; status "not_run" where there is no approved command."""

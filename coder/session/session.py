@@ -155,6 +155,7 @@ class Session:
         max_input = usable_input(self._client.catalog.get(agent.model))
         limits = Limits(self._settings.limits.max_steps, max_input=max_input)
         desk = self._desk(draft)
+        self._checks.prepare()
         seen: set[tuple[str, ...]] = set()
         for round_left in reversed(range(self._settings.limits.repair_rounds + 1)):
             tested = draft.tree
@@ -285,6 +286,7 @@ class Session:
         return made
 
     async def close(self) -> None:
+        await self._checks.close()
         await self._client.aclose()
         await asyncio.to_thread(self._repository.close)
 
