@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from coder.model.client import Client
-
 from coder.agents.subagents import Ground, Helpers, select, summarize, triage
 from coder.agents.wrap import clip, wrap
 from coder.config import Settings
 from coder.events import Event, Notice, SubagentFinished, SubagentStarted
+from coder.model.client import Client
 from coder.values import TriageCard
 from tests.desk import SETTINGS, places_in, settings
 from tests.fake_openai import FakeOpenAI, forever, refusal, structured, text, unauthorized
