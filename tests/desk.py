@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coder.model.client import Client
-from coder.repo.draft import Draft
-
 from coder.agents.agent import make_agent
 from coder.agents.loop import Limits, TurnEnd, run_turn
 from coder.agents.tool import Desk
 from coder.config import LimitSettings, Settings
 from coder.events import Event
+from coder.model.client import Client
 from coder.model.messages import user_message
+from coder.repo.draft import Draft
 from coder.repo.repository import Repository
 from coder.store import Places
 from coder.tools import ALL
