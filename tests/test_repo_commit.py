@@ -281,6 +281,14 @@ def test_unusual_indexes_are_still_the_users_afterwards(ground: Ground, kind: st
     assert ground.git("status", "--porcelain") == "" and ground.git("show", "HEAD:out/y") == "1\n"
 
 
+def test_odd_names_are_committed(ground: Ground):
+    names = (":(glob)*", "new\nline", "-x", 'q"uote', "\udcff", "\u00e9")
+    ground.commit(**{name: "1\n" for name in names})
+    do(ground, change(ground, **{name: b"2\n" for name in names}))
+    assert len(ground.git("show", "--format=", "--name-only", "-z", "HEAD").split("\0")) == len(names) + 1
+    assert ground.git("status", "--porcelain") == ""
+
+
 def test_odd_messages_are_kept_and_empty_ones_refused(ground: Ground):
     do(ground, change(ground, b=b"2\n"), message="# not a comment  \n\n-x\0 $(touch m)\n\n\n")
     assert ground.git("log", "-1", "--format=%B") == "# not a comment\n\n-x $(touch m)\n\n"

@@ -21,7 +21,7 @@ from coder.repo.discover import Location, discover
 from coder.repo.git import IDENTITY, Git, GitError, run_as_user
 from coder.repo.merge import merge3
 from coder.repo.repository import FileState, Repository
-from coder.repo.trees import TreeFile, parse_index
+from coder.repo.trees import IndexListing, TreeFile
 from coder.text import visible_line
 
 
@@ -114,7 +114,7 @@ def _check_unmoved(location: Location) -> None:
 def _plan(repository: Repository, location: Location, patch: bytes) -> _Plan:
     """Put the change on HEAD and on what is staged, both in the shadow. Raises Refused where it does not fit."""
     change = approved_change(repository, patch)
-    head = {file.path: file for file in repository.files(repository.tree_of(location.head))}
+    head = repository.entries(repository.tree_of(location.head), change.paths)
     index, flags = _index_entries(repository, location, change.paths)
     own = frozenset(path for path in change.paths if _key(index.get(path)) != _key(head.get(path)))
     committed = {path: _put_on(repository, change, path, head.get(path), "HEAD") for path in change.paths}
@@ -154,7 +154,7 @@ def _index_entries(
     listing = repository.shadow.trees.run("ls-files", "-z", "-v", "-s", env={"GIT_INDEX_FILE": str(location.index)})
     found: dict[str, TreeFile] = {}
     flags: dict[str, str] = {}
-    for entry in parse_index(listing)[0]:
+    for entry in IndexListing(listing).tracked():
         path = entry.path
         if path not in paths:
             continue
@@ -309,9 +309,9 @@ def _count_log(git: Git) -> int:
 
 def _follow(repository: Repository, plan: _Plan, oid: str) -> _Plan:
     """The plan for the index after hooks had their say: what they put into the commit is not a change any more."""
-    before = {file.path: file for file in repository.files(repository.tree_of(plan.location.head))}
-    after = {file.path: file for file in repository.files(repository.tree_of(oid))}
-    changed = {path for path in before.keys() | after.keys() if _key(before.get(path)) != _key(after.get(path))}
+    old, new = repository.tree_of(plan.location.head), repository.tree_of(oid)
+    changed = repository.changed_paths(old, new)
+    before, after = repository.entries(old, changed), repository.entries(new, changed)
     index, _ = _index_entries(repository, plan.location, changed)
     staged = dict(plan.staged)
     for path in changed:

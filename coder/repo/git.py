@@ -163,6 +163,7 @@ def _clean_environment(config: Mapping[str, str], user: bool) -> dict[str, str]:
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_PAGER": "cat",
         "GIT_EDITOR": "false",
         "GIT_CONFIG_COUNT": str(len(config)),

@@ -18,7 +18,7 @@ from coder.repo.patch.edits import PatchRefused, Problem
 from coder.repo.safe_io import Obstacle, Tree
 from coder.repo.shadow import Shadow
 from coder.repo.snapshot import filtered_paths, take_snapshot
-from coder.repo.trees import SYMLINK, FileState, Snapshot, TreeFile, parse_tree
+from coder.repo.trees import SUBMODULE, SYMLINK, FileState, Snapshot, TreeFile, parse_differences, parse_tree
 from coder.store import Places
 from coder.text import visible_line
 from coder.values import FileDiff
@@ -86,6 +86,19 @@ class Repository:
             known = parse_tree(self._trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree))
             self._remember(tree, known)
         return known
+
+    def entries(self, tree: str, paths: Sequence[str]) -> dict[str, TreeFile]:
+        """The entries at `paths`, absent where there is none; without the listing of the whole tree for a few."""
+        if tree in self._listings or len(paths) > 200:
+            wanted = set(paths)
+            return {file.path: file for file in self.files(tree) if file.path in wanted}
+        out = self._trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree, "--", *paths) if paths else b""
+        return {file.path: file for file in parse_tree(out) if file.path in paths}
+
+    def changed_paths(self, old: str, new: str) -> tuple[str, ...]:
+        """The paths that differ between two trees, a renamed file as two."""
+        changed, gone = self._differences(old, new)
+        return (*(file.path for file in changed), *gone)
 
     def _remember(self, tree: str, files: tuple[TreeFile, ...]) -> None:
         self._listings[tree] = files
@@ -203,10 +216,8 @@ class Repository:
 
     def materialise(self, old: str, new: str, into: Path) -> tuple[str, ...]:
         """Write the files that differ into the directory `into`, modes kept; return the paths that `new` lacks."""
-        before = {file.path: file for file in self.files(old)}
-        after = {file.path: file for file in self.files(new)}
-        changed = [file for path, file in after.items() if before.get(path) != file]
-        contents = self.read_blobs(file.oid for file in changed if file.regular or file.mode == SYMLINK)
+        changed, gone = self._differences(old, new)
+        contents = self.read_blobs(file.oid for file in changed if file.mode != SUBMODULE)
         for file in changed:
             target = into / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +225,11 @@ class Repository:
                 target.symlink_to(os.fsdecode(contents[file.oid]))
             elif file.regular:
                 _write_new(target, contents[file.oid], 0o777 if file.mode == "100755" else 0o666)
-        return tuple(path for path in before if path not in after)
+        return gone
+
+    def _differences(self, old: str, new: str) -> tuple[tuple[TreeFile, ...], tuple[str, ...]]:
+        out = self._trees.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new)
+        return parse_differences(out)
 
     @property
     def _on_index(self) -> dict[str, str]:

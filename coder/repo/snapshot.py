@@ -23,9 +23,9 @@ from coder.repo.trees import (
     SUBMODULE,
     SYMLINK,
     IndexEntry,
+    IndexListing,
     Snapshot,
     TreeFile,
-    parse_index,
     parse_tree,
 )
 from coder.text import visible_line
@@ -53,13 +53,13 @@ class _Wanted:
 
 def take_snapshot(shadow: Shadow) -> Snapshot:
     """The working tree now. Leaves the index of it in `shadow.index`. Blocking: call it in a thread."""
-    tracked, untracked = _list_user_index(shadow)
-    wanted = _sort_out(shadow.location.root, tracked, untracked)
+    listing = _list_user_index(shadow)
+    wanted = _sort_out(shadow.location.root, listing)
     if not shadow.location.is_on("core.filemode", True):
-        wanted.modes = {entry.path: entry.mode for entry in tracked if entry.mode in FILE_MODES and entry.stage == "0"}
+        wanted.modes = {e.path: e.mode for e in listing.tracked() if e.mode in FILE_MODES and e.stage == "0"}
     seeded = _start_index(shadow)
     if seeded:
-        _unsettle(shadow, tracked)
+        _unsettle(shadow, listing.tracked())
     _hash(shadow, wanted)
     tree, files = _write(shadow)
     doubtful = _not_as_on_disk(shadow, files) if seeded else set()
@@ -71,7 +71,7 @@ def take_snapshot(shadow: Shadow) -> Snapshot:
     return Snapshot(tree, files, (*wanted.withheld, *_notes_on(files, wanted)), tuple(wanted.read_only))
 
 
-def _list_user_index(shadow: Shadow) -> tuple[list[IndexEntry], list[str]]:
+def _list_user_index(shadow: Shadow) -> IndexListing:
     index = shadow.location.index
     try:
         listing = shadow.files.run(
@@ -79,13 +79,13 @@ def _list_user_index(shadow: Shadow) -> tuple[list[IndexEntry], list[str]]:
         )
     except GitError as error:
         raise UserError(f"the index {index} cannot be read: {error.message}", "check it with `git status`") from error
-    return parse_index(listing)
+    return IndexListing(listing)
 
 
-def _sort_out(root: Path, tracked: Iterable[IndexEntry], untracked: list[str]) -> _Wanted:
-    wanted = _Wanted()
+def _sort_out(root: Path, listing: IndexListing) -> _Wanted:
+    wanted = _Wanted(present=listing.plain())
     conflicts: set[str] = set()
-    for entry in tracked:
+    for entry in listing.others():
         if entry.stage != "0":
             conflicts.add(entry.path)
         elif entry.mode == SUBMODULE:
@@ -98,7 +98,7 @@ def _sort_out(root: Path, tracked: Iterable[IndexEntry], untracked: list[str]) -
     for path in sorted(conflicts):
         wanted.present.append(path)
         wanted.read_only.append(Withheld(path, "has merge conflicts"))
-    _add_untracked(root, untracked, wanted)
+    _add_untracked(root, listing.untracked(), wanted)
     return wanted
 
 

@@ -62,9 +62,14 @@ class IndexEntry(NamedTuple):
     path: str
 
 
-# Both listings are parsed by one pass of the regex engine: a loop in Python is what a large repository waits for.
+# Listings are parsed by the regex engine alone where it can be: a loop in Python is what a large repository waits
+# for. A record begins after a NUL or at the start; nothing in a name can look like that.
 _TREE_RECORD = re.compile(r"(\d+) \w+ ([0-9a-f]+) +(\S+)\t([^\0]*)\0")
-_INDEX_RECORD = re.compile(r"(?:\? ([^\0]*)|([A-Za-z]) (\d+) ([0-9a-f]+) ([0-3])\t([^\0]*))\0")
+_PLAIN = r"(?<![^\0])H 1[02]0\d{3} [0-9a-f]+ 0\t"
+_PLAIN_RECORD = re.compile(rf"{_PLAIN}([^\0]*)\0")
+_OTHER_RECORD = re.compile(rf"(?!{_PLAIN})(?<![^\0])([A-Za-z]) (\d+) ([0-9a-f]+) ([0-3])\t([^\0]*)\0")
+_TRACKED_RECORD = re.compile(r"(?<![^\0])([A-Za-z]) (\d+) ([0-9a-f]+) ([0-3])\t([^\0]*)\0")
+_UNTRACKED_RECORD = re.compile(r"(?<![^\0])\? ([^\0]*)\0")
 
 
 def parse_tree(listing: bytes) -> tuple[TreeFile, ...]:
@@ -75,7 +80,38 @@ def parse_tree(listing: bytes) -> tuple[TreeFile, ...]:
     )
 
 
-def parse_index(listing: bytes) -> tuple[list[IndexEntry], list[str]]:
-    """The tracked entries and the untracked paths of `git ls-files -z -v -s -c -o`."""
-    records = _INDEX_RECORD.findall(os.fsdecode(listing))
-    return [IndexEntry(*record[1:]) for record in records if record[1]], [record[0] for record in records if record[0]]
+def parse_differences(listing: bytes) -> tuple[tuple[TreeFile, ...], tuple[str, ...]]:
+    """The new entries (sizes not told: 0) and the deleted paths of `git diff-tree -r -z --raw --no-renames`."""
+    changed: list[TreeFile] = []
+    gone: list[str] = []
+    fields = iter(os.fsdecode(listing).split("\0")[:-1])
+    for head, path in zip(fields, fields, strict=True):
+        _, mode, _, oid, status = head.split(" ")
+        if status == "D":
+            gone.append(path)
+        else:
+            changed.append(TreeFile(path, mode, oid, 0))
+    return tuple(changed), tuple(gone)
+
+
+class IndexListing:
+    """The output of `git ls-files -z -v -s -c -o`: what is tracked and what is not."""
+
+    def __init__(self, listing: bytes) -> None:
+        self._text = os.fsdecode(listing)
+
+    def plain(self) -> list[str]:
+        """The paths of ordinary entries: files and links without a conflict or a mark."""
+        return _PLAIN_RECORD.findall(self._text)
+
+    def others(self) -> list[IndexEntry]:
+        """The tracked entries that are not plain: submodules, conflicts, marked ones."""
+        return [IndexEntry(*record) for record in _OTHER_RECORD.findall(self._text)]
+
+    def tracked(self) -> list[IndexEntry]:
+        """All tracked entries."""
+        return [IndexEntry(*record) for record in _TRACKED_RECORD.findall(self._text)]
+
+    def untracked(self) -> list[str]:
+        """Files that are neither tracked nor ignored; an embedded repository as a directory with a slash."""
+        return _UNTRACKED_RECORD.findall(self._text)
