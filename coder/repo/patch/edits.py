@@ -33,7 +33,8 @@ class Hunk:
 
     `start` is a 1-based line of the old file (0: unknown). `anchors` are lines that stand before the change,
     outermost first. `after_line`: nothing but `start` says where to insert (a diff without context).
-    `tail` counts closing lines that may be prose after the edit rather than context.
+    `tail` counts closing lines that may be prose after the edit rather than context. `cut`: the reply ends in the
+    last line, and neither a line end nor a closing mark says that it is whole.
     """
 
     lines: tuple[Line, ...]
@@ -42,6 +43,7 @@ class Hunk:
     at_end: bool = False
     after_line: bool = False
     tail: int = 0
+    cut: bool = False
 
     @property
     def old(self) -> tuple[Line, ...]:

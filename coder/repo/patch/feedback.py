@@ -7,6 +7,7 @@ from coder.repo.patch.match import BARE, Target
 
 _LIMIT = 40
 _WIDTH = 160  # characters of a quoted line
+_CANDIDATES = 20  # line numbers that are listed
 _CONTEXT = 2  # lines shown around the nearest place
 
 _ADVICE = {
@@ -40,7 +41,7 @@ def _told(problem: Problem) -> list[str]:
         where += f", hunk {problem.hunk}"
     lines = [f"{where}: {problem.message} ({problem.kind.replace('_', ' ')})"]
     if problem.lines:
-        lines.append("  candidates at lines " + ", ".join(map(str, problem.lines)))
+        lines.append("  candidates at lines " + ", ".join(map(str, problem.lines[:_CANDIDATES])))
     lines.append(f"  {_ADVICE[problem.kind]}")
     if problem.nearest:
         lines.append("  the nearest lines of the file are:")

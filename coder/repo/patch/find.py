@@ -8,6 +8,7 @@ from coder.repo.patch.edits import BadEdit, Edit
 from coder.repo.patch.names import Known, path_above, path_in_info
 from coder.repo.patch.reply import Fence, Reply, dedented, open_fence, unescaped
 
+_HALF_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the others stand for bytes: PEP 383
 # The first line of an edit in a reply that indents all of it (a quotation, a list item).
 _INDENTED_MARK = re.compile(
     r"([ \t]+)(?:\*\*\* ?Begin Patch|\*\*\* ?(?:Update|Add|Delete) File:|diff --git |--- \S|<{5,9} ?SEARCH)"
@@ -29,6 +30,8 @@ def read_edits(text: str, known: Known, whole_files: bool = True) -> Reading:
     indentation. `whole_files=False` leaves out fenced files, which a reply may also show for illustration.
     """
     text = unescaped(text) or text
+    if _HALF_CHARACTER.search(text):
+        raise BadEdit("malformed", "the reply has half a character (a lone surrogate)")
     for variant in (text, dedented(text, _INDENTED_MARK)):
         if variant and (reading := _scan(Reply.of(variant), known, whole_files)).edits:
             return _without_illustrations(reading, known)

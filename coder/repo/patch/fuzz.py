@@ -27,15 +27,17 @@ def alignments(hunk: Hunk, target: Target) -> Iterator[Rows]:
 
 
 def _seeds(old: tuple[Line, ...], target: Target) -> list[tuple[int, int]]:
-    """Pairs of an old line and a file line that are equal. A removed line is always right; of context, the two lines
-    that occur least are taken, since one of them must be."""
+    """Pairs of an old line and a file line that are equal. A removed line is always right, so the rarest one will do,
+    unless it is everywhere; of context, the two lines that occur least are taken, since one of them must be right."""
     index = target.index(BARE)
     places = [index.get(BARE.key(line.text), []) for line in old]
     removed = [row for row, line in enumerate(old) if line.kind == "-"]
     if any(not places[row] for row in removed):
         return []
-    present = sorted(removed or (row for row in range(len(old)) if places[row]), key=lambda row: len(places[row]))
-    rows = present[:1] if removed else present[:2]
+    by_rarity = sorted((row for row in range(len(old)) if places[row]), key=lambda row: len(places[row]))
+    rows = [row for row in by_rarity if old[row].kind == "-"][:1]
+    if not rows or len(places[rows[0]]) > _SEEDS:
+        rows = [row for row in by_rarity if old[row].kind == " "][:2]
     return [(row, line) for row in rows if len(places[row]) <= _SEEDS for line in places[row]]
 
 

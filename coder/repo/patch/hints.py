@@ -1,6 +1,7 @@
 """Chooses among several equal matches by what the hunk says about its place; never by order or by luck.
 
-The hints in their order: end of file, anchors, line number. One that does not decide passes the rest to the next.
+The hints in their order: end of file, a line number that is right to the line, anchors, the nearest line number.
+One that does not decide passes the rest to the next.
 """
 
 from coder.repo.patch.edits import Hunk
@@ -10,15 +11,23 @@ from coder.repo.patch.match import Target, alike
 _CLEARLY_FARTHER = 2
 
 
-def choose(starts: list[int], hunk: Hunk, target: Target, shift: int) -> int | None:
+def choose(starts: list[int], hunk: Hunk, target: Target, shift: int | None) -> int | None:
     """The one of `starts` (0-based line of the hunk's first old line) that the hints point to; None if they do not
-    decide. `shift` is how far other hunks of this file were found below their line numbers."""
+    decide. `shift` is how far other hunks of this file were found below their line numbers; while that is not known
+    (None), a number decides nothing.
+    """
     if len(starts) == 1:
         return starts[0]
     starts = _at_end(starts, hunk, target)
-    if len(starts) > 1:
-        starts = _after_anchor(starts, hunk, target)
-    return starts[0] if len(starts) == 1 else _nearest(starts, hunk, shift)
+    if len(starts) == 1:
+        return starts[0]
+    expected = hunk.start - 1 + shift if hunk.start and shift is not None else None
+    if expected in starts:
+        return expected  # a number that is right to the line is no accident, whatever an anchor far above says
+    if hunk.start and shift is None:
+        return None
+    starts = _after_anchor(starts, hunk, target)
+    return starts[0] if len(starts) == 1 else _nearest(starts, expected)
 
 
 def _at_end(starts: list[int], hunk: Hunk, target: Target) -> list[int]:
@@ -59,12 +68,9 @@ def anchor_places(anchor: str, target: Target) -> list[int]:
     return sorted(i for line, places in target.stripped.items() if line.startswith(wanted) for i in places)
 
 
-def _nearest(starts: list[int], hunk: Hunk, shift: int) -> int | None:
-    if not hunk.start:
+def _nearest(starts: list[int], expected: int | None) -> int | None:
+    if expected is None:
         return None
-    expected = hunk.start - 1 + shift
     by_distance = sorted((abs(start - expected), start) for start in starts)
     (nearest, start), (second, _) = by_distance[:2]
-    if nearest == 0 or second > nearest * _CLEARLY_FARTHER:
-        return start
-    return None
+    return start if second > nearest * _CLEARLY_FARTHER else None

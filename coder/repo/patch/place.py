@@ -1,6 +1,6 @@
 """Places a hunk in a file: every reading of the hunk goes down the ladder before the next reading is tried."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -10,6 +10,9 @@ from coder.repo.patch.hints import anchor_places, choose
 from coder.repo.patch.match import ALIKE, BARE, RUNGS, Rung, Target
 from coder.repo.patch.readings import loose_readings, readings
 from coder.repo.patch.regions import Rows, Unplaced, regions
+
+_CANDIDATES = 100  # places that an ambiguity lists
+_TELLING = 12  # characters but blanks that added lines must have, so that finding them is no accident
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,21 @@ class Placed:
     reindent: bool = False
 
 
-def place(hunk: Hunk, target: Target, shift: int = 0, *, loosely: bool = True) -> list[Placed]:
+def place(hunk: Hunk, target: Target, shift: int | None = 0, *, loosely: bool = True) -> list[Placed]:
     """Where the hunk belongs; several parts if it leaves lines out. Raises Unplaced.
 
-    `loosely=False` stops before the readings that take something of the hunk for a mistake.
+    `shift` is how far the file's hunks are found below their line numbers; None while that is not known, and then
+    every hunk that needs its number is ambiguous. `loosely=False` stops before the readings that take something of
+    the hunk for a mistake.
     """
     _check_anchors(hunk, target)
+    placed = _placed(hunk, target, shift, loosely)
+    if len(placed) == 1:
+        _check_news(placed[0], target)
+    return placed
+
+
+def _placed(hunk: Hunk, target: Target, shift: int | None, loosely: bool) -> list[Placed]:
     if not hunk.old:
         return [_place_insertion(hunk, target, shift)]
     for reading in readings(hunk):
@@ -56,12 +68,28 @@ def _check_anchors(hunk: Hunk, target: Target) -> None:
                 raise Unplaced("not_found", f"the anchor {anchor!r} is not in the file")
 
 
-def _place_insertion(hunk: Hunk, target: Target, shift: int) -> Placed:
+def _check_news(placed: Placed, target: Target) -> None:
+    """An insertion whose context is on one side only still fits after it was made: its lines must not be there."""
+    lines, rows = placed.hunk.lines, placed.rows
+    if not rows or rows[0] is None or any(line.kind == "-" for line in lines):
+        return
+    if sum(len(BARE.key(line.text)) for line in lines if line.kind == "+") <= _TELLING:
+        return
+    there = target.positions(ALIKE, _as_context(placed.hunk.new))
+    if (lines[-1].kind == "+" and rows[0] in there) or (
+        lines[0].kind == "+" and rows[0] + len(rows) - len(lines) in there
+    ):
+        raise Unplaced("stale", "the change is already there")
+
+
+def _place_insertion(hunk: Hunk, target: Target, shift: int | None) -> Placed:
     """A hunk of added lines only goes where its header says, and only if that is beyond doubt."""
     size = len(target.lines)
     if hunk.at_end or size == 0:
         return Placed(_headed(hunk, target, size), (size - 1,) if size else ())
     if hunk.after_line:
+        if shift is None:
+            raise Unplaced("ambiguous", "only a line number says where to insert")
         line = hunk.start + shift
         if not 0 <= line <= size:
             raise Unplaced("not_found", f"line {hunk.start} is beyond the end of the file")
@@ -91,7 +119,7 @@ def _headed(hunk: Hunk, target: Target, line: int) -> Hunk:
 # ── one reading on the ladder ────────────────────────────────────────────────────────────────────
 
 
-def _on_rungs(hunk: Hunk, target: Target, shift: int) -> Placed | None:
+def _on_rungs(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
     """The place on the first rung with a match. Raises Unplaced if it is ambiguous there."""
     old = hunk.old
     if not old:
@@ -104,57 +132,69 @@ def _on_rungs(hunk: Hunk, target: Target, shift: int) -> Placed | None:
     return None
 
 
-def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int) -> int:
+def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int | None) -> int:
     start = choose(starts, hunk, target, shift)
     if start is None:
-        lines = tuple(start + 1 for start in islice(starts, 20))
+        lines = tuple(start + 1 for start in islice(starts, _CANDIDATES))
         raise Unplaced("ambiguous", f"the old lines occur {len(starts)} times and nothing tells which is meant", lines)
     return start
 
 
-def _in_parts(hunk: Hunk, target: Target, shift: int) -> list[Placed]:
+def _in_parts(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
     """A hunk with "..." lines: each part on the ladder, one below the other, in the only way that fits."""
     parts = elision.parts(hunk)
     if len(parts) == 1 or any(not part.old for part in parts):
         return []
-    found: list[tuple[Rung, list[int]]] = []
+    rungs: list[Rung] = []
+    places: list[list[int]] = []
     for part in parts:
         on = next(((rung, starts) for rung in RUNGS if (starts := target.positions(rung, part.old))), None)
         if on is None:
             return []
-        found.append(on)
-    chains = list(islice(_chains(parts, [starts for _, starts in found], 0), 50))
-    if len(chains) > 1:
-        firsts = sorted({chain[0] for chain in chains})
-        first = _chosen(firsts, parts[0], target, shift)
-        chains = [chain for chain in chains if chain[0] == first]
-    if len(chains) != 1:
-        lines = tuple(sorted({start + 1 for chain in chains for start in chain}))
-        raise Unplaced("ambiguous" if chains else "not_found", 'the parts around "..." do not have one place', lines)
-    return [
-        Placed(part, tuple(range(start, start + len(part.old))), rung.how, reindent=rung is BARE)
-        for part, (rung, _), start in zip(parts, found, chains[0], strict=True)
-    ]
+        rungs.append(on[0])
+        places.append(on[1])
+    _keep_continued(places, [len(part.old) for part in parts])
+    if not places[0]:
+        raise Unplaced("not_found", 'the parts around "..." do not follow one another in the file')
+    start = _chosen(places[0], parts[0], target, shift)
+    placed: list[Placed] = []
+    for part, rung, starts in zip(parts, rungs, places, strict=True):
+        if placed:
+            start = _only(start for start in starts if start > (placed[-1].rows[-1] or 0))
+        placed.append(Placed(part, tuple(range(start, start + len(part.old))), rung.how, reindent=rung is BARE))
+    return placed
 
 
-def _chains(parts: list[Hunk], starts: list[list[int]], lowest: int) -> Iterator[tuple[int, ...]]:
-    if not parts:
-        yield ()
-        return
-    for start in starts[0]:
-        if start >= lowest:
-            for rest in _chains(parts[1:], starts[1:], start + len(parts[0].old)):
-                yield (start, *rest)
+def _keep_continued(places: list[list[int]], sizes: list[int]) -> None:
+    """Drop each place of a part below which the next part has none."""
+    for k in range(len(places) - 2, -1, -1):
+        last = max(places[k + 1], default=-1)
+        places[k] = [start for start in places[k] if start + sizes[k] <= last]
+
+
+def _only(starts: Iterable[int]) -> int:
+    found = list(islice(starts, _CANDIDATES))
+    if len(found) != 1:
+        lines = tuple(start + 1 for start in found)
+        raise Unplaced("ambiguous", 'a part below "..." has no one place', lines)
+    return found[0]
 
 
 def _is_applied(hunk: Hunk, target: Target) -> bool:
     """Whether the new lines stand in the file as they would after the edit."""
-    new = tuple(replace(line, kind=" ") for line in hunk.new)
-    return bool(new) and any(line.text.strip() for line in new) and bool(target.positions(ALIKE, new))
+    new = _as_context(hunk.new)
+    return any(line.text.strip() for line in new) and bool(target.positions(ALIKE, new))
 
 
-def _fuzzy(hunk: Hunk, target: Target, shift: int) -> Placed | None:
-    """The place where the hunk has a single mistake; alignments that change the same lines are one place."""
+def _as_context(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    return tuple(replace(line, kind=" ") for line in lines)
+
+
+def _fuzzy(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
+    """The place where the hunk has a single mistake; alignments that change the same lines are one place.
+
+    A mistake in the line where the reply ends is no typo: there it was cut off.
+    """
     places: dict[tuple[tuple[int, int], ...], Rows] = {}
     refusal: Unplaced | None = None
     for rows in fuzz.alignments(hunk, target):
@@ -170,4 +210,10 @@ def _fuzzy(hunk: Hunk, target: Target, shift: int) -> Placed | None:
     if len(starts) != len(places):
         raise Unplaced("ambiguous", "the old lines fit in several ways, none of them exactly")
     rows = starts[_chosen(sorted(starts), hunk, target, shift)]
+    if hunk.cut and hunk.lines[-1].kind == " " and not _is_equal(hunk.lines[-1], rows[-1], target):
+        raise Unplaced("truncated", "the reply breaks off in a line that is not in the file")
     return Placed(hunk, rows, "though a context line differs", reindent=True)
+
+
+def _is_equal(line: Line, row: int | None, target: Target) -> bool:
+    return row is not None and BARE.key(line.text) == target.keys(BARE)[row]

@@ -76,7 +76,7 @@ def _replaced(edit: Edit, targets: Targets) -> str:
     if targets.view.kind(path) == "file":
         return path
     other = targets.by_suffix(path)
-    if other is not None and _mostly_same(edit.hunks[0], targets.view.read(other)):
+    if other is not None and _mostly_same(edit.hunks[0], targets.read(other)):
         return other
     return path
 

@@ -29,7 +29,13 @@ def _shortened(hunk: Hunk, head: int, tail: int) -> Hunk:
     """The hunk without its first `head` and last `tail` lines; the line number moves along."""
     lines = hunk.lines[head : len(hunk.lines) - tail]
     dropped = sum(line.kind != "+" for line in hunk.lines[:head])
-    return replace(hunk, lines=lines, tail=max(0, hunk.tail - tail), start=hunk.start + dropped if hunk.start else 0)
+    return replace(
+        hunk,
+        lines=lines,
+        tail=max(0, hunk.tail - tail),
+        start=hunk.start + dropped if hunk.start else 0,
+        cut=hunk.cut and not tail,
+    )
 
 
 def _mapped(hunk: Hunk, change: Callable[[str], str]) -> Hunk:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from coder.repo.patch.text import BOM
 
 _JSON_LIMIT = 10_000_000  # characters
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^`]*)$")
+_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*([^`]*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Fence:
 
 
 def open_fence(line: str) -> Fence | None:
+    """A fence at column 0; one that is indented may be a line of a diff inside it."""
     match = _FENCE.match(line)
     return Fence(match[1], match[2].strip()) if match else None
 
@@ -98,7 +99,7 @@ def _unescape_loosely(text: str) -> str:
 
     def undo(match: re.Match[str]) -> str:
         if match[2]:
-            return chr(int(match[2], 16))
+            return bytes.fromhex(match[2].replace("\\u", "")).decode("utf-16-be", "replace")
         return _ESCAPES.get(match[1], match[0])
 
-    return re.sub(r"\\(u([0-9a-fA-F]{4})|.)", undo, text)
+    return re.sub(r"\\(u([0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*)|.)", undo, text)

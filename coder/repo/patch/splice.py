@@ -99,8 +99,6 @@ def with_last_end(file: FileText, newline: bool) -> FileText:
 
 
 def _check_encoding(file: FileText, line: Line) -> None:
-    if any("\ud800" <= character < "\udc80" or "\udcff" < character <= "\udfff" for character in line.text):
-        raise BadEdit("malformed", "an added line has half a character (a lone surrogate)")
     if not file.utf8 and not line.text.isascii() and not any("\udc80" <= c <= "\udcff" for c in line.text):
         raise BadEdit("malformed", "the file is not UTF-8: an added line with non-ASCII characters would mix encodings")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from coder.repo.patch.edits import BadEdit, TreeView
+from coder.repo.patch.text import refuse_content
 from coder.repo.paths import refuse_path
 
 
@@ -31,6 +32,16 @@ class Targets:
         if (match := self.by_suffix(path)) is not None:
             return match
         raise BadEdit("missing", "there is no such file", path)
+
+    def read(self, path: str) -> bytes:
+        """The content of an existing file. Raises BadEdit if it cannot be read, or is no text that can be edited."""
+        try:
+            content = self.view.read(path)
+        except OSError as error:
+            raise BadEdit("forbidden", f"the file cannot be read: {error.strerror or error}", path) from error
+        if reason := refuse_content(content):
+            raise BadEdit("forbidden", reason, path)
+        return content
 
     def absent(self, name: str) -> str:
         """The path of a file that is to be created. Raises BadEdit if it cannot be; an existing file is for the

@@ -58,6 +58,7 @@ class _File:
     deleted: bool = False
     executable: bool | None = None
     literal: bool = False
+    ends_bare: bool = False  # the last `@@` header has no lines below it
     hunks: list[Hunk] = field(default_factory=list)
 
 
@@ -73,10 +74,28 @@ def read_diff(reply: Reply, start: int, stop: int, closed: bool) -> tuple[list[E
         i = _read_git_header(reply, i, stop, file)
         i = _read_names(reply, i, stop, file)
         i, last = _read_hunks(reply, i, stop, file)
-        if i >= stop and not closed and not reply.ends_with_newline and last and last.is_short(file.hunks[-1]):
-            raise BadEdit("truncated", "the diff breaks off inside its last hunk", file.new or file.old)
+        if i >= len(reply.lines) and not closed:
+            _check_end(reply, file, last)
         edits.append(_edit(file))
     return edits, i
+
+
+def _check_end(reply: Reply, file: _File, last: Header | None) -> None:
+    """A reply that ends in a diff, with no fence around it, may have been cut off there.
+
+    A short last hunk with a line end is only miscounted; one without is cut off. So is a header that announces lines
+    and has none.
+    """
+    if last is None:
+        return
+    if file.ends_bare:
+        is_cut = last.old_count + last.new_count > 0
+    else:
+        is_cut = not reply.ends_with_newline and last.is_short(file.hunks[-1])
+    if is_cut:
+        raise BadEdit("truncated", "the diff breaks off inside its last hunk", file.new or file.old)
+    if file.hunks and not file.ends_bare and not reply.ends_with_newline:
+        file.hunks[-1] = replace(file.hunks[-1], cut=True)
 
 
 def _read_git_header(reply: Reply, i: int, stop: int, file: _File) -> int:
@@ -126,7 +145,7 @@ def _read_names(reply: Reply, i: int, stop: int, file: _File) -> int:
 
 
 def _read_hunks(reply: Reply, i: int, stop: int, file: _File) -> tuple[int, Header | None]:
-    """Reads hunks into `file`; returns where they end and the header of the last one."""
+    """Reads hunks into `file`; returns where they end and the last `@@` header."""
     header: Header | None = None
     while i < stop and not _ends_file(reply, i, stop):
         header = Header()
@@ -143,8 +162,7 @@ def _read_hunks(reply: Reply, i: int, stop: int, file: _File) -> tuple[int, Head
         anchors = (header.anchor,) if header.anchor else ()
         if body.lines:
             file.hunks.append(replace(body, anchors=anchors, start=header.start, after_line=after_line))
-        else:
-            header = None
+        file.ends_bare = not body.lines
     return i, header
 
 
