@@ -4,7 +4,10 @@ Neither ever touches bytes that are written to files. Textual and Rich pass cont
 themselves, so every string that came from a repository, a model, a test or an API goes through here first.
 """
 
+import json
 import re
+from collections.abc import Iterable
+from urllib.parse import quote
 
 # C0 controls but tab and newline become control pictures (U+2400 block); the rest is spelled out.
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)} | {0x7F: "\u2421"}
@@ -22,11 +25,19 @@ _UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{_HIDDEN}]")
 _HIDDEN_ONLY = re.compile(f"[{_HIDDEN}]")
 
 
-def _spell(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape: one undecodable byte
-        return f"<{code - 0xDC00:02X}>"
-    return _PICTURES.get(code) or f"<U+{code:04X}>"
+class _Spelled(dict[str, str]):
+    """Each character as `visible` shows it. Made anew for each text: a flood costs one look-up a character."""
+
+    def __missing__(self, character: str) -> str:
+        code = ord(character)
+        if not _UNSAFE.match(character):
+            shown = character
+        elif 0xDC80 <= code <= 0xDCFF:  # surrogateescape: one undecodable byte
+            shown = f"<{code - 0xDC00:02X}>"
+        else:
+            shown = _PICTURES.get(code) or f"<U+{code:04X}>"
+        self[character] = shown
+        return shown
 
 
 def visible(text: str) -> str:
@@ -34,7 +45,12 @@ def visible(text: str) -> str:
 
     Keeps newline and tab; a CR before a newline is dropped, any other becomes a picture. Idempotent.
     """
-    return _UNSAFE.sub(_spell, text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    found = _UNSAFE.search(text)
+    if not found:
+        return text
+    start = found.start()
+    return text[:start] + "".join(map(_Spelled().__getitem__, text[start:]))
 
 
 def visible_line(text: str, limit: int = 0) -> str:
@@ -50,25 +66,46 @@ def hides_characters(text: str) -> bool:
     return _HIDDEN_ONLY.search(text) is not None
 
 
-# Each pattern is linear: bounded repeats, no nested quantifiers. The name is what is left in the text.
+# Each pattern is linear on any text: it begins with literal characters that the engine looks for by itself, what
+# follows is consumed at most once (possessive repeats), and no start is inside what another start consumed.
+# The name is what is left in the text; a group `before` stays.
+_START = "(?<![A-Za-z0-9]"
 _SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "private key",
-        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,20000}?-----END [A-Z ]{0,30}PRIVATE KEY-----"),
+        re.compile(
+            r"-----BEGIN [A-Z0-9 ]{0,40}+(?:(?<=PRIVATE KEY)|(?<=PRIVATE KEY BLOCK))-----"
+            r"(?:(?:[^-]|-(?!----)){0,20000}+-----END [A-Z0-9 ]{0,40}+-----|[A-Za-z0-9+/=\\\s]{0,20000}+)"
+        ),
     ),
-    ("private key", re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s]{0,20000}")),
-    ("AWS key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{20,255})")),
-    ("GitLab token", re.compile(r"\bglpat-[A-Za-z0-9_-]{16,255}")),
-    ("API key", re.compile(r"\bsk-[A-Za-z0-9_-]{16,255}")),
-    ("Slack token", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}")),
-    ("npm token", re.compile(r"\bnpm_[A-Za-z0-9]{30,255}")),
-    ("PyPI token", re.compile(r"\bpypi-[A-Za-z0-9_-]{40,255}")),
-    ("Google key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
-    ("JWT", re.compile(r"\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,2000}")),
-    ("bearer token", re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{16,2000}")),
-    ("URL password", re.compile(r"(?<=://)[^\s/:@\"'<>]{0,200}:[^\s/@\"'<>]{1,200}(?=@)")),
+    ("AWS key", re.compile(rf"AKIA{_START}AKIA)[0-9A-Z]{{16}}(?![0-9A-Za-z])")),
+    ("AWS key", re.compile(rf"ASIA{_START}ASIA)[0-9A-Z]{{16}}(?![0-9A-Za-z])")),
+    ("GitHub token", re.compile(rf"gh[pousr]_{_START}gh._)[A-Za-z0-9]{{20,}}+")),
+    ("GitHub token", re.compile(rf"github_pat_{_START}github_pat_)[A-Za-z0-9_]{{20,}}+")),
+    ("GitLab token", re.compile(rf"glpat-{_START}glpat-)[A-Za-z0-9_-]{{16,}}+")),
+    ("API key", re.compile(rf"sk-{_START}sk-)[A-Za-z0-9_-]{{16,}}+")),
+    ("Stripe key", re.compile(rf"sk_live_{_START}sk_live_)[A-Za-z0-9]{{16,}}+")),
+    ("Stripe key", re.compile(rf"rk_live_{_START}rk_live_)[A-Za-z0-9]{{16,}}+")),
+    ("Slack token", re.compile(rf"xox[abeoprs]-{_START}xox.-)[A-Za-z0-9-]{{10,}}+")),
+    ("npm token", re.compile(rf"npm_{_START}npm_)[A-Za-z0-9]{{30,}}+")),
+    ("PyPI token", re.compile(rf"pypi-{_START}pypi-)[A-Za-z0-9_-]{{40,}}+")),
+    ("Google key", re.compile(rf"AIza{_START}AIza)[0-9A-Za-z_-]{{35}}(?![0-9A-Za-z_-])")),
+    ("JWT", re.compile(r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{10,}+\.eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+")),
+    ("bearer token", re.compile(r"(?P<before>earer (?<=[Bb]earer ))[A-Za-z0-9._~+/=-]{16,}+")),
+    ("bearer token", re.compile(r"(?P<before>BEARER )[A-Za-z0-9._~+/=-]{16,}+")),
+    ("basic credentials", re.compile(r"(?P<before>asic (?<=(?i:authorization: basic )))[A-Za-z0-9+/=]{8,}+")),
+    ("URL password", re.compile(r"(?P<before>://)[^\s/:@\"'<>]{0,200}+:[^\s/@\"'<>]{1,200}+(?=@)")),
 )
+
+# What can stand between the characters of a secret without being seen: escape sequences, also as JSON, C and shells
+# spell them, control characters, and characters that render as nothing.
+_ESCAPES = ("\\u001b", "\\u001B", "\\x1b", "\\x1B", "\\033", "\\e")
+_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-9;:?]{0,30}+[ -/]?[@-~]|\][^\x07\x1b\n]{0,200}+(?:\x07|\x1b\\)|[()][0-9AB]|[=>78cM])"
+)
+_HIDDEN_RUN = re.compile(f"[{_HIDDEN}]+")
+_C0 = bytes([*range(0x09), *range(0x0B, 0x20), 0x7F])
+_TAIL = re.compile(r"(\[redacted [A-Za-z ]+\])(?:[A-Za-z0-9_+/=~-]|\.(?=[A-Za-z0-9_-]))++")
 
 
 def find_secrets(text: str) -> tuple[str, ...]:
@@ -77,13 +114,52 @@ def find_secrets(text: str) -> tuple[str, ...]:
 
 
 def redact(text: str, known: tuple[str, ...] = ()) -> str:
-    """`text` without secrets: the `known` values (keys of this process) and well-known forms. Idempotent."""
-    for value in known:
-        if len(value) >= 8:
-            text = text.replace(value, "[redacted]")
+    """`text` without secrets: the `known` values (keys of this process) and well-known forms. Idempotent.
+
+    A secret that escape sequences or invisible characters cut in two is found too; then the text comes back without
+    any of those.
+    """
+    values = _spellings(known)
+    text = _redact(text, values)
+    plain = _without_breaks(text)
+    if plain == text:
+        return text
+    redacted = _TAIL.sub(r"\1", _redact(plain, values))
+    return text if redacted == plain else redacted
+
+
+def _without_breaks(text: str) -> str:
+    for spelling in _ESCAPES:
+        text = text.replace(spelling, "\x1b")
+    text = _SEQUENCE.sub("", text.replace("\x9b", "\x1b["))
+    if not text.isascii():
+        text = _HIDDEN_RUN.sub("", text)
+    return text.encode().translate(None, _C0).decode()
+
+
+def _redact(text: str, values: Iterable[str]) -> str:
+    for value in values:
+        text = text.replace(value, "[redacted]")
     for name, pattern in _SECRETS:
-        text = pattern.sub(f"[redacted {name}]", text)
+        before = r"\g<before>" if "before" in pattern.groupindex else ""
+        text = pattern.sub(f"{before}[redacted {name}]", text)
     return text
+
+
+def _spellings(known: Iterable[str]) -> list[str]:
+    """The values as they are, as JSON and URLs spell them; longest first, so that none leaves another's tail."""
+    found = {
+        spelling
+        for value in known
+        if len(value) >= 8 and value not in "[redacted]"
+        for spelling in (
+            value,
+            json.dumps(value)[1:-1],
+            value.replace("/", "\\/"),
+            quote(value, safe="", errors="surrogatepass"),
+        )
+    }
+    return sorted(found, key=lambda spelling: (-len(spelling), spelling))
 
 
 def mask_key(key: str) -> str:

@@ -91,7 +91,7 @@ class Calls:
 
     def _finish(self, call: ToolCall, ok: bool, result: str) -> str:
         """The answer as the model gets it: redacted, bounded, errors marked; and the fact for the faces."""
-        answer = text.redact(clip(result, MAX_RESULT) if ok else f"error: {clip(result, MAX_ERROR)}")
+        answer = clip(text.redact(result), MAX_RESULT) if ok else f"error: {clip(text.redact(result), MAX_ERROR)}"
         first = answer.lstrip().partition("\n")[0]
         self._desk.emit(ToolFinished(call.call_id, call.name, ok, first[:200]))
         return answer

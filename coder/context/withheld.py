@@ -28,7 +28,7 @@ _SECRET_FOLDER = re.compile(
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 # These forms turn up in examples and tests as placeholders: in code and prose only the value is redacted.
-_WEAK = frozenset({"URL password", "bearer token", "JWT"})
+_WEAK = frozenset({"URL password", "basic credentials", "bearer token", "JWT"})
 _ASSIGNMENT = re.compile(
     r"(?i)(?:secret|token|passw(?:or)?d|passphrase|api_?-?key|private_?-?key|access_?-?key|credential)[\w.-]{0,40}"
     r"[\"']?\s{0,4}[:=]{1,2}\s{0,4}[\"']?([A-Za-z0-9+/_=.~-]{20,200})(?![\w(\[])"
@@ -120,7 +120,7 @@ def secret_content(path: str, content: bytes) -> str:
 # What every strong form starts with: most files are spared the decoding and the patterns.
 _MARKS = (
     *(b"PRIVATE KEY-----", b"AKIA", b"ASIA", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"glpat-"),
-    *(b"sk-", b"xox", b"npm_", b"pypi-", b"AIza"),
+    *(b"sk-", b"xox", b"npm_", b"pypi-", b"AIza", b"k_live_"),
 )
 
 
@@ -131,7 +131,9 @@ def shown_text(content: bytes) -> str:
     return redact(text) if suspect else text
 
 
-_WEAK_MARK = re.compile(rb"://[^\s/@]{1,400}@|eyJ[\w-]{10}|[Bb][Ee][Aa][Rr][Ee][Rr] [A-Za-z0-9._~+/=-]{16}")
+_WEAK_MARK = re.compile(
+    rb"://[^\s/@]{1,400}@|eyJ[\w-]{10}|[Bb][Ee][Aa][Rr][Ee][Rr] [A-Za-z0-9._~+/=-]{16}|asic [\w+/=]{8}"
+)
 
 
 def _is_random(value: str) -> bool:
