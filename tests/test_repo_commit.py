@@ -260,6 +260,15 @@ def test_line_ends_are_committed_as_the_repository_wants_them(ground: Ground, ho
     assert ground.git("status", "--porcelain") == ""
 
 
+def test_a_change_that_head_holds_already_is_not_committed_twice(ground: Ground):
+    patch = change(ground, b=b"2\n")
+    do(ground, patch)
+    for hooks in (False, True):
+        with pytest.raises(Failed, match="nothing to commit"):
+            do(ground, patch, hooks=hooks)
+    assert ground.git("log", "--format=%s") == "mend it\nmore\n"
+
+
 def test_marks_in_the_index_survive(ground: Ground):
     ground.git("update-index", "--assume-unchanged", "b")
     ground.git("update-index", "--skip-worktree", "a")
@@ -283,8 +292,8 @@ def test_unusual_indexes_are_still_the_users_afterwards(ground: Ground, kind: st
 
 def test_odd_names_are_committed(ground: Ground):
     names = (":(glob)*", "new\nline", "-x", 'q"uote', "\udcff", "\u00e9")
-    ground.commit(**{name: "1\n" for name in names})
-    do(ground, change(ground, **{name: b"2\n" for name in names}))
+    ground.commit(**dict.fromkeys(names, "1\n"))
+    do(ground, change(ground, **dict.fromkeys(names, b"2\n")))
     assert len(ground.git("show", "--format=", "--name-only", "-z", "HEAD").split("\0")) == len(names) + 1
     assert ground.git("status", "--porcelain") == ""
 

@@ -5,13 +5,10 @@ branch. Everything is computed in the shadow first; the user's index is locked a
 that fails leaves all as it was.
 """
 
-import contextlib
 import os
 import re
-import shutil
-import stat
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +18,8 @@ from coder.repo.discover import Location, discover
 from coder.repo.git import IDENTITY, Git, GitError, run_as_user
 from coder.repo.merge import merge3
 from coder.repo.repository import FileState, Repository
-from coder.repo.trees import IndexListing, TreeFile
+from coder.repo.trees import TreeFile
+from coder.repo.users_index import fill_lock, index_entries, index_info, locked_index
 from coder.text import visible_line
 
 
@@ -46,28 +44,31 @@ def commit(repository: Repository, patch: bytes, message: str, branch: str | Non
     no program runs. Raises Refused when a path has other uncommitted changes that cannot be separated or an
     operation is in progress, UserError without an identity or for a bad branch name, Failed when git says no.
     """
-    location = discover(repository.location.root)  # the branch may have moved since the session began
-    if location.state:
-        raise Refused(f"a {location.state} is in progress", "finish or abort it, then commit")
-    people = _identity(location)
-    _check_branch(location, branch)
-    plan = _plan(repository, location, patch)
     text = _message(message)
     with (
+        locked_index(discover(repository.location.root)) as lock,
         tempfile.TemporaryDirectory(prefix="commit-", dir=repository.shadow.work) as directory,
-        _locked_index(location) as lock,
     ):
+        location = discover(repository.location.root)  # the branch may have moved since the session began
+        if location.state:
+            raise Refused(f"a {location.state} is in progress", "finish or abort it, then commit")
+        people = _identity(location)
+        _check_branch(location, branch)
+        plan = _plan(repository, location, patch)
         index = Path(directory) / "index"
-        _check_unmoved(location)
         git, tree = _write_tree(repository, plan, index)
-        _stage(repository, plan, Path(directory) / "users-index", lock)
+        _stage(repository, plan, lock)
         if hooks:
             oid = _commit_with_hooks(plan, text, branch, index, people)
-            _stage(repository, _follow(repository, plan, oid), Path(directory) / "users-index", lock)
+            _stage(repository, _follow(repository, plan, oid), lock)
         else:
             oid = _commit_plainly(git, tree, plan, text, branch, people)
         os.replace(lock, location.index)
     return oid
+
+
+def _stage(repository: Repository, plan: _Plan, lock: Path) -> None:
+    fill_lock(repository.shadow, plan.location, plan.staged, plan.flags, lock)
 
 
 # ── before anything is written ───────────────────────────────────────────────────────────────────
@@ -105,19 +106,15 @@ def _check_branch(location: Location, branch: str | None) -> None:
         raise Refused(f"the branch {branch} exists already", "name another one")
 
 
-def _check_unmoved(location: Location) -> None:
-    now = discover(location.root)
-    if (now.head, now.branch, now.state) != (location.head, location.branch, ""):
-        raise Failed("the repository's HEAD moved meanwhile", "try again")
-
-
 def _plan(repository: Repository, location: Location, patch: bytes) -> _Plan:
     """Put the change on HEAD and on what is staged, both in the shadow. Raises Refused where it does not fit."""
     change = approved_change(repository, patch)
     head = repository.entries(repository.tree_of(location.head), change.paths)
-    index, flags = _index_entries(repository, location, change.paths)
+    index, flags = index_entries(repository.shadow, location, change.paths)
     own = frozenset(path for path in change.paths if _key(index.get(path)) != _key(head.get(path)))
     committed = {path: _put_on(repository, change, path, head.get(path), "HEAD") for path in change.paths}
+    if all(_key(committed[path]) == _key(head.get(path)) for path in change.paths):
+        raise Failed("there is nothing to commit", "HEAD holds the approved changes already")
     # where something else is staged it stays, with the approved change in it
     staged = committed | {path: _put_on(repository, change, path, index.get(path), "the index") for path in own}
     return _Plan(location, committed, staged, own, flags)
@@ -147,27 +144,6 @@ def _put_on(
     )
 
 
-def _index_entries(
-    repository: Repository, location: Location, paths: Collection[str]
-) -> tuple[dict[str, TreeFile], dict[str, str]]:
-    """What is staged at `paths`, and the options of `update-index` that keep the marks some of them carry."""
-    listing = repository.shadow.trees.run("ls-files", "-z", "-v", "-s", env={"GIT_INDEX_FILE": str(location.index)})
-    found: dict[str, TreeFile] = {}
-    flags: dict[str, str] = {}
-    for entry in IndexListing(listing).tracked():
-        path = entry.path
-        if path not in paths:
-            continue
-        if entry.stage != "0":
-            raise Refused(f"{path} has merge conflicts", "resolve them first")
-        found[path] = TreeFile(path, entry.mode, entry.oid, 0)
-        if entry.tag in ("S", "s"):
-            flags[path] = "--skip-worktree"
-        elif entry.tag == "h":
-            flags[path] = "--assume-unchanged"
-    return found, flags
-
-
 def _message(message: str) -> bytes:
     text = "\n".join(line.rstrip() for line in message.replace("\0", "").splitlines()).strip()
     if not text:
@@ -176,25 +152,6 @@ def _message(message: str) -> bytes:
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextlib.contextmanager
-def _locked_index(location: Location) -> Iterator[Path]:
-    """The user's index locked in git's own way; the file to fill is `index.lock`. Taken away if nothing took it."""
-    lock = location.index.with_name("index.lock")
-    try:
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-    except FileExistsError:
-        raise Refused(
-            "another git process holds the index of this repository",
-            f"let it end, or remove {lock} if none is running",
-        ) from None
-    except OSError as error:
-        raise Failed(f"cannot write {lock}: {error.strerror}") from error
-    try:
-        yield lock
-    finally:
-        lock.unlink(missing_ok=True)
 
 
 def _objects(repository: Repository, location: Location, index: Path) -> Git:
@@ -222,14 +179,8 @@ def _write_tree(repository: Repository, plan: _Plan, index: Path) -> tuple[Git, 
         git.run("hash-object", "-w", "--no-filters", "--stdin-paths", stdin="".join(f"{b}\n" for b in blobs).encode())
     if plan.location.head:
         git.run("read-tree", plan.location.head)
-    git.run("update-index", "-z", "--replace", "--index-info", stdin=_index_info(plan.location, plan.committed))
+    git.run("update-index", "-z", "--replace", "--index-info", stdin=index_info(plan.location, plan.committed))
     return git, git.run("write-tree", "--missing-ok").decode("ascii").strip()
-
-
-def _index_info(location: Location, entries: Mapping[str, TreeFile | None]) -> bytes:
-    lines = [f"0 {location.null_oid}\t{path}\0" for path, file in entries.items() if file is None]
-    lines += [f"{file.mode} {file.oid}\t{path}\0" for path, file in entries.items() if file is not None]
-    return os.fsencode("".join(lines))
 
 
 def _commit_plainly(
@@ -265,6 +216,9 @@ def _switch(git: Git, location: Location, branch: str) -> None:
 def _commit_with_hooks(plan: _Plan, text: bytes, branch: str | None, index: Path, people: Mapping[str, str]) -> str:
     """The user's own `git commit` of a prepared index, as `git commit --only` prepares one: hooks see just this."""
     location = plan.location
+    now = discover(location.root)
+    if (now.head, now.branch, now.state) != (location.head, location.branch, ""):
+        raise Failed("the repository's HEAD moved meanwhile", "try again")  # git would commit our tree on another
     users = Git(location.git_dir, env=people)
     words_before = _count_log(users)
     if branch is not None:
@@ -304,39 +258,14 @@ def _count_log(git: Git) -> int:
     return len(out.splitlines()) if code == 0 else 0
 
 
-# ── the user's index ─────────────────────────────────────────────────────────────────────────────
-
-
 def _follow(repository: Repository, plan: _Plan, oid: str) -> _Plan:
     """The plan for the index after hooks had their say: what they put into the commit is not a change any more."""
     old, new = repository.tree_of(plan.location.head), repository.tree_of(oid)
     changed = repository.changed_paths(old, new)
     before, after = repository.entries(old, changed), repository.entries(new, changed)
-    index, _ = _index_entries(repository, plan.location, changed)
+    index, _ = index_entries(repository.shadow, plan.location, changed)
     staged = dict(plan.staged)
     for path in changed:
         if path not in plan.own and (path in staged or _key(index.get(path)) == _key(before.get(path))):
             staged[path] = after.get(path)
     return replace(plan, staged=staged)
-
-
-def _stage(repository: Repository, plan: _Plan, copy: Path, lock: Path) -> None:
-    """Fill `index.lock` with the user's index and the plan's entries in it."""
-    index = plan.location.index
-    copy.unlink(missing_ok=True)
-    with contextlib.suppress(FileNotFoundError):  # there is none before the first `git add`
-        shutil.copy2(index, copy)
-    env = {"GIT_INDEX_FILE": str(copy)}
-    info = _index_info(plan.location, plan.staged)
-    repository.shadow.trees.run("update-index", "-z", "--replace", "--index-info", stdin=info, env=env)
-    for path, flag in plan.flags.items():
-        if plan.staged.get(path) is not None:
-            repository.shadow.files.run("update-index", flag, "--", path, env=env)
-    with open(copy, "rb") as source, open(lock, "wb") as target:
-        shutil.copyfileobj(source, target)
-        target.flush()
-        if index.exists():
-            os.fchmod(target.fileno(), stat.S_IMODE(index.stat().st_mode))
-        os.fsync(target.fileno())
-    times = copy.stat()
-    os.utime(lock, ns=(times.st_atime_ns, times.st_mtime_ns))
