@@ -4,6 +4,7 @@ Heavy work (opening the repository, importing the SDK) happens in threads after 
 """
 
 import asyncio
+import difflib
 import gc
 import traceback
 from collections.abc import Callable, Iterable
@@ -11,14 +12,16 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widgets import Input, TextArea
 
 from coder.errors import CoderError
 from coder.events import Answer, Event, ProposalReady, Question, TurnFinished
+from coder.text import visible_line
 from coder.tui import commands
 from coder.tui.activity import activity_of
 from coder.tui.bridge import Bridge
@@ -32,6 +35,7 @@ from coder.tui.facts import Facts
 from coder.tui.format import money
 from coder.tui.grace import Grace
 from coder.tui.history import History
+from coder.tui.keys import ALL, APP, bindings, hint
 from coder.tui.questions import screen_for
 from coder.tui.side import Side
 from coder.tui.status import Activity, Hints, Status
@@ -40,35 +44,13 @@ from coder.tui.theme import first_theme, theme_variables, themes
 from coder.tui.turns import Turns
 from coder.values import Proposal
 
-IDLE_KEYS = (
-    ("Enter", "send"),
-    ("/", "commands"),
-    ("F1", "help"),
-    ("F2", "panels"),
-    ("Ctrl+Q", "quit"),
-    ("Ctrl+O", "unfold"),
-)
-BUSY_KEYS = (("Esc", "interrupt"), ("Enter", "queue"), ("F2", "panels"), ("Ctrl+O", "unfold"), ("F1", "help"))
-
 
 class CoderApp(App[int]):
     """Consumes events, answers questions, and sends what the user writes to the session."""
 
     CSS_PATH: ClassVar[Any] = ["app.tcss", "review/review.tcss"]
     TITLE = "coder"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "interrupt", "Interrupt the turn"),
-        Binding("ctrl+c", "copy_or_quit", "Copy, interrupt or quit", priority=True),
-        Binding("ctrl+q", "quit", "Quit", priority=True),
-        Binding("ctrl+d", "quit_if_empty", "Quit when nothing is written", priority=True),
-        Binding("ctrl+z", "suspend_process", "Suspend", priority=True),
-        Binding("ctrl+o", "unfold", "Fold or unfold details", priority=True),
-        Binding("f1", "command('help')", "Help"),
-        Binding("f2", "panel", "Next side panel"),
-        Binding("pageup", "page(-0.9)", "Scroll up", priority=True),
-        Binding("pagedown", "page(0.9)", "Scroll down", priority=True),
-        Binding("ctrl+end", "page_end", "Scroll to the end", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
 
     class Delivered(Message):
         def __init__(self, batch: list[Event]) -> None:
@@ -93,6 +75,8 @@ class CoderApp(App[int]):
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
         super().__init__(driver_class=ScreenDriver if terminal else None)
         self.animation_level = "none"
+        self.keys = dict(options.keys)
+        self.set_keymap(self.keys)
         self.facts = Facts()
         self.turns = Turns(open_session, task, self._turn_ended, options.warm)
         self.proposal: Proposal | None = None
@@ -118,7 +102,7 @@ class CoderApp(App[int]):
         yield completions
         yield Composer(History(self.options.history), completions)
         yield Status(self.facts, self.options)
-        yield Hints(IDLE_KEYS)
+        yield Hints(self.hints())
 
     # ── life ──
 
@@ -128,6 +112,10 @@ class CoderApp(App[int]):
         self.composer.focus()
         if self.options.banner:
             self.conversation.say(self.options.banner)
+        for name in self.keys.keys() - ALL.keys():
+            near = difflib.get_close_matches(name, ALL, n=1)
+            hint = f"did you mean {near[0]}?" if near else "F1 lists the names"
+            self.conversation.say(f"screen.keys: there is no key {visible_line(name, 60)}", "warning", hint)
         self.call_after_refresh(self._open)
 
     def _open(self) -> None:
@@ -175,11 +163,16 @@ class CoderApp(App[int]):
         return self.screen_stack[0].query_one(Composer)
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys typed before a question was there must not answer it."""
+        """Keys typed before a question was there must not answer it; all others act in the order they were typed."""
         if isinstance(event, events.Key | events.Paste | events.MouseDown) and not event.is_forwarded:
             grace = getattr(self.screen, "grace", None) if self.screen_stack else None
             if isinstance(grace, Grace) and grace.blocks(event.time):
                 return
+            if isinstance(event, events.Key) and not isinstance(self.focused, TextArea | Input):
+                active = self.screen.active_bindings.get(event.key)
+                if active is not None and active.enabled:
+                    await self.run_action(active.binding.action, active.node)
+                    return
         await super().on_event(event)
 
     # ── what comes from the session ──
@@ -206,8 +199,16 @@ class CoderApp(App[int]):
         base, running = self.screen_stack[0], self.turns.running
         base.query_one(Status).refresh()
         base.query_one(Activity).show(self._words if running else "", len(self.turns.waiting))
-        base.query_one(Hints).show(BUSY_KEYS if running else IDLE_KEYS)
+        base.query_one(Hints).show(self.hints())
         self.side.update()
+
+    def hints(self) -> list[tuple[str, str]]:
+        """What the keys do now."""
+        panels, unfold = hint(["app.panel"], "panels", self.keys), hint(["app.unfold"], "unfold", self.keys)
+        help = hint(["app.help"], "help", self.keys)
+        if self.turns.running:
+            return [hint(["app.interrupt"], "interrupt", self.keys), ("Enter", "queue"), panels, unfold, help]
+        return [("Enter", "send"), ("/", "commands"), help, panels, hint(["app.quit"], "quit", self.keys), unfold]
 
     def _tick(self) -> None:
         self.screen_stack[0].query_one(Activity).refresh()

@@ -1,13 +1,16 @@
 """Where the user writes: several lines, history on the arrow keys, Enter sends."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import events
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
 from coder.tui.completion import Completions
 from coder.tui.history import History
+from coder.tui.keys import COMPOSER, bindings, run_bound
 
 FOLDED_LINES = 8  # a longer paste is shown as one mark and sent whole
 
@@ -25,6 +28,8 @@ class Composer(TextArea):
 
         text: str
 
+    BINDINGS: ClassVar[list[BindingType]] = bindings(COMPOSER)
+
     def __init__(self, history: History, completions: Completions) -> None:
         super().__init__(
             id="composer",
@@ -39,7 +44,7 @@ class Composer(TextArea):
         self.completions = completions
         self._pastes: dict[str, str] = {}
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         offers = self.completions
         match event.key:
             case "tab" if offers.display:
@@ -57,6 +62,7 @@ class Composer(TextArea):
             case "down" if self.cursor_location[0] == self.document.line_count - 1:
                 self._recall(self._history.newer())
             case _:
+                await run_bound(self, event)
                 return
         event.prevent_default()
         event.stop()

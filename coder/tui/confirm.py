@@ -46,12 +46,12 @@ class Confirm(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
         Binding("n,escape,ctrl+c", "answer(False)", "No", priority=True),
-        Binding("left,right,tab,shift+tab", "switch", "Choose", priority=True),
+        Binding("left,right,tab,shift+tab", "switch", "Choose"),
         Binding("enter", "take", "Answer"),
         Binding("up", "scroll(-1)", "Up"),
         Binding("down", "scroll(1)", "Down"),
-        Binding("pageup", "scroll(-10)", "Up", priority=True),
-        Binding("pagedown", "scroll(10)", "Down", priority=True),
+        Binding("pageup", "scroll(-10)", "Up"),
+        Binding("pagedown", "scroll(10)", "Down"),
     ]
 
     def __init__(

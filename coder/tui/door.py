@@ -1,6 +1,6 @@
 """What the screen needs from outside: a session, and the facts of the first frame. No textual here."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -43,7 +43,8 @@ class TrustQuestion:
 class ScreenOptions:
     """The first frame and the user's taste. `context_cap` is the tokens of input that the model really takes.
 
-    `warm` are imports for the first turn that need not wait for it; they run in a thread once the session is open.
+    `keys` are key names by the ids of `coder.tui.keys`. `warm` are imports for the first turn that need not wait for
+    it; they run in a thread once the session is open.
     """
 
     root: str = ""
@@ -58,4 +59,5 @@ class ScreenOptions:
     log: Path | None = None
     history: Path | None = None
     trust: TrustQuestion | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
     warm: Sequence[Callable[[], None]] = field(default_factory=tuple)

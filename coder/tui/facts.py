@@ -78,6 +78,7 @@ class Facts:
                 self.testing = command
             case TestFinished(report, on):
                 self.testing = ()
+                self.sandbox = report.sandbox or self.sandbox
                 self.reports.append((on, report))
             case EvidenceReady(evidence, triage):
                 self.evidence, self.triage = evidence, triage

@@ -1,6 +1,7 @@
 """The help: what the keys and commands do, from the same tables that run them."""
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -8,60 +9,58 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from coder.tui.commands import COMMANDS
+from coder.tui.keys import APP, COMPOSER, PANEL, REVIEW, Key, shown
 from coder.tui.lines import Line, wrap
 from coder.tui.row import RowsView
 
-KEYS = (
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
+
+TYPING = (
     ("Enter", "send; while a turn runs, queue"),
     ("Shift+Enter, Alt+Enter, Ctrl+J", "new line"),
     ("Up, Down", "what you asked before"),
     ("@", "name a file"),
-    ("Esc", "interrupt the turn; what was done stays in the conversation"),
-    ("PageUp, PageDown, Ctrl+End", "scroll the conversation"),
-    ("Ctrl+O, click", "unfold details"),
-    ("F2", "context, tests, agents, cost"),
-    ("Ctrl+P", "command palette"),
-    ("Ctrl+Z", "suspend"),
-    ("Ctrl+Q", "quit"),
-)
-REVIEW_KEYS = (
-    ("a, x", "accept or reject this hunk"),
-    ("A, X", "accept or reject this file"),
-    ("Ctrl+A, Ctrl+X", "accept or reject everything; protected files are asked one by one"),
-    ("n, p", "next and previous hunk"),
-    ("], [", "next and previous file"),
-    ("u", "only undecided hunks"),
-    ("c, C", "comment on this hunk or file; it goes back to the model"),
-    ("z", "take the last decision back"),
-    ("w", "long lines in full"),
-    ("t", "files and evidence, where the screen is narrow"),
-    ("/", "search"),
-    ("Enter", "apply what is accepted"),
-    ("Esc", "leave without applying"),
+    ("Tab", "complete what is offered"),
 )
 
 
 class HelpScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,f1,enter", "dismiss", "Close", priority=True),
+        Binding("escape,q,f1,enter", "dismiss", "Close"),
         Binding("up,k", "scroll(-1)", "Up"),
         Binding("down,j", "scroll(1)", "Down"),
-        Binding("pageup", "scroll(-10)", "Up", priority=True),
-        Binding("pagedown,space", "scroll(10)", "Down", priority=True),
+        Binding("pageup", "scroll(-10)", "Up"),
+        Binding("pagedown,space", "scroll(10)", "Down"),
     ]
+
+    def __init__(self, first: str = "") -> None:
+        super().__init__()
+        self._first = first  # the section that matters where the help was asked for
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield RowsView(_rows, id="words")
+            remapped = cast("CoderApp", self.app).keys
+            yield RowsView(lambda width: _rows(width, remapped, self._first), id="words")
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(RowsView).scroll_relative(y=rows, animate=False)
 
 
-def _rows(width: int) -> list[Line]:
+def _rows(width: int, remapped: Mapping[str, str], first: str) -> list[Line]:
+    def table(keys: Sequence[Key]) -> list[tuple[str, str]]:
+        return [(shown(remapped.get(key.id) or key.keys), key.words) for key in keys]
+
     commands = [(f"/{command.name} {command.usage}".strip(), command.summary) for command in COMMANDS]
+    sections = [
+        ("Keys", [*TYPING, *table(COMPOSER), *table(APP)]),
+        ("Commands", commands),
+        ("Review", table(REVIEW)),
+        ("Side panels", table(PANEL)),
+    ]
+    sections.sort(key=lambda section: section[0] != first)
     rows: list[Line] = []
-    for title, pairs in (("Keys", KEYS), ("Commands", commands), ("Review", REVIEW_KEYS)):
+    for title, pairs in sections:
         rows += [((title, "bold accent"),)]
         lead = min(26, max(12, width // 3))
         for name, words in pairs:

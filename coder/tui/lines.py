@@ -115,6 +115,14 @@ def clip_left(text: str, width: int) -> str:
     return "…" + text[len(text) - max(0, width - 1) :] if width > 0 else ""
 
 
+def clip_middle(text: str, width: int) -> str:
+    """`text` cut in its middle, for names whose two ends tell them apart; most of what is kept is the end."""
+    if cell_len(text) <= width:
+        return text
+    head = max(0, width - 1) // 3
+    return chop_cells(text, head)[0] + clip_left(text, width - head) if head else clip_left(text, width)
+
+
 def strip_of(line: Iterable[Span], colors: Palette, under: str = "") -> Strip:
     """A line as Textual draws it, on top of the style `under`."""
     prefix = f"{under} " if under else ""
@@ -147,6 +155,11 @@ class LineView(ScrollView, inherit_bindings=False):
     @property
     def content_width(self) -> int:
         return self.scrollable_content_region.width
+
+    @property
+    def allow_vertical_scroll(self) -> bool:
+        """Also before the scrollbar is there: it comes with the next layout, and what is told meanwhile is followed."""
+        return True
 
     # ── painting ──
 

@@ -1,18 +1,23 @@
 """The side panel: one page at a time beside the conversation, or over it where the screen is narrow."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 
 from coder.tui.facts import Facts
+from coder.tui.keys import PANEL, bindings, hint
 from coder.tui.lines import Line
 from coder.tui.panels import pages
 from coder.tui.row import Row, RowsView
+from coder.tui.status import Part, fit, join
+
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
 
 PAGES = ("context", "tests", "agents", "cost")
 
@@ -40,13 +45,7 @@ class Tabs(Row):
 class Page(RowsView, can_focus=True):
     """The rows of the open page. On the context page a row can be marked, pinned and dropped."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "mark(-1)", "Up", show=False),
-        Binding("down,j", "mark(1)", "Down", show=False),
-        Binding("p", "choose('pin')", "Pin the file"),
-        Binding("d", "choose('drop')", "Drop the file"),
-        Binding("tab,right", "next_page", "Next page"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PANEL)
 
     def __init__(self, facts: Facts) -> None:
         super().__init__(self._page_rows, id="page")
@@ -83,6 +82,9 @@ class Page(RowsView, can_focus=True):
             self.scroll_to(y=at - height // 2, animate=False)
         self.remake()
 
+    def action_scroll_page(self, pages: int) -> None:
+        self.scroll_relative(y=pages * max(1, self.scrollable_content_region.height - 1), animate=False)
+
     def action_choose(self, what: Literal["pin", "drop"]) -> None:
         if 0 <= self._at < len(self._paths) and self._paths[self._at]:
             self.post_message(Side.Chosen(self._paths[self._at], what))
@@ -95,6 +97,27 @@ class Page(RowsView, can_focus=True):
 
     def on_blur(self) -> None:
         self.remake()
+
+
+class PageHints(Row):
+    """What the keys do on the open page."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__(id="page-hints")
+        self._page = page
+
+    def line(self, width: int) -> Line:
+        keys = cast("CoderApp", self.app).keys
+        on_files = [hint(["panel.pin"], "pin", keys), hint(["panel.drop"], "drop", keys)]
+        if not self._page.has_focus:
+            pairs = [("Tab", "choose here")]
+        else:
+            pairs = [*(on_files if self._page.page == "context" else []), hint(["panel.next"], "next", keys)]
+        parts: list[Part] = [
+            (rank, [(key, "text"), (f" {words}", "faint")])
+            for rank, (key, words) in enumerate([*pairs, hint(["app.interrupt"], "close", keys)])
+        ]
+        return tuple(join(fit(parts, width, "   "), "   "))
 
 
 class Side(Vertical):
@@ -119,12 +142,20 @@ class Side(Vertical):
     def compose(self) -> ComposeResult:
         yield self._tabs
         yield self._page
+        yield PageHints(self._page)
+
+    def on_descendant_focus(self) -> None:
+        self.query_one(PageHints).refresh()
+
+    def on_descendant_blur(self) -> None:
+        self.query_one(PageHints).refresh()
 
     def open(self, page: str) -> None:
         self._show(True)
         self._tabs.open = self._page.page = page
         self._page.scroll_home(animate=False)
         self._tabs.refresh()
+        self.query_one(PageHints).refresh()
         self._page.remake()
 
     def close(self) -> None:

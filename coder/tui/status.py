@@ -47,9 +47,7 @@ class Status(Row):
             left.append((4, [(clip_left(branch, 28), "muted")]))
         left.append((0, [(visible_line(facts.model or options.model, 32), "muted")]))
         if facts.sandbox:
-            open_door = facts.sandbox in ("none", "off")
-            label = "no sandbox" if open_door else visible_line(facts.sandbox, 20)
-            left.append((6, [(label, "warn" if open_door else "faint")]))
+            left.append((6, [_sandbox(facts.sandbox)]))
         right = self._right()
         both = fit([*left, *right], width - 2)
         left, right = [part for part in both if part in left], [part for part in both if part in right]
@@ -71,6 +69,19 @@ class Status(Row):
             near = facts.session_usd is not None and facts.session_usd > 0.8 * options.max_cost
             price.append((f"/{money(options.max_cost)}", "warn" if near else "muted"))
         return [*parts, (1, price)]
+
+
+def _sandbox(asked_or_found: str) -> Span:
+    """The tier and its self-test ("bubblewrap 9/9") once a command ran; until then only what was asked for is known."""
+    match asked_or_found.partition(" ")[0]:
+        case "none" | "off":
+            return ("no sandbox", "warn")
+        case "auto":
+            return ("sandbox not tried yet", "faint")
+        case "require":
+            return ("sandbox required", "faint")
+        case _:
+            return (visible_line(asked_or_found, 24), "faint")
 
 
 class Activity(Row):

@@ -93,20 +93,32 @@ class TestRun(Block):
 
 def evidence_words(evidence: Evidence) -> list[Span]:
     """What the tests prove, in a few words, worst first."""
-    if evidence.status == "not_run":
-        return [("tests not run", "warn")]
-    words: list[Span] = []
+    words = [_verdict(evidence)]
+    failing = "fails" if len(evidence.preexisting) == 1 else "fail"
     for names, noun, style in (
-        (evidence.new_failures, "new failure", "bad"),
-        (evidence.fixed, "fixed", "good"),
-        (evidence.preexisting, "failed before too", "muted"),
+        (evidence.new_failures, "new failures" if len(evidence.new_failures) > 1 else "new failure", "bad"),
+        (evidence.preexisting, f"{failing} as before", "warn"),
         (evidence.flaky, "flaky", "warn"),
+        (evidence.fixed, "fixed", "good"),
     ):
         if names:
-            label = count(len(names), noun) if noun == "new failure" else f"{len(names)} {noun}"
-            words += [(" · ", "faint"), (label, style)]
-    verdict: Span = ("tests passed", "good") if evidence.status == "passed" else ("tests failed", "bad")
-    return [verdict, *words]
+            words += [(" · ", "faint"), (f"{len(names)} {noun}", style)]
+    return words
+
+
+def all_passed(evidence: Evidence) -> bool:
+    """Whether every command that ran ended well; a draft "passed" also where it only fails as its base does."""
+    return evidence.status == "passed" and all(report.ok for report in evidence.reports)
+
+
+def _verdict(evidence: Evidence) -> Span:
+    match evidence.status:
+        case "not_run":
+            return ("tests not run", "warn")
+        case "failed":
+            return ("tests failed", "bad")
+        case "passed":
+            return ("tests passed", "good") if all_passed(evidence) else ("no new failures", "warn")
 
 
 class Verdict(Block):
@@ -119,7 +131,7 @@ class Verdict(Block):
         self._evidence, self._cards = evidence, tuple(cards)
 
     def rows(self, width: int) -> list[Line]:
-        sign: Span = ("✓", "good") if self._evidence.status == "passed" else ("!", "warn")
+        sign: Span = ("✓", "good") if all_passed(self._evidence) else ("!", "warn")
         rows = [marked(sign, evidence_words(self._evidence), width)]
         if self._evidence.note:
             rows += wrap_text(visible(self._evidence.note), "muted", width, ("  ", ""))

@@ -1,12 +1,14 @@
 """The pages: context plan, tests and triage, agents, cost."""
 
+import os
 import shlex
+from collections.abc import Sequence
 
 from coder.text import visible, visible_line
 from coder.tui.blocks.results import card_rows, evidence_words, report_words
 from coder.tui.facts import Facts
 from coder.tui.format import count, money, share, tokens
-from coder.tui.lines import Line, Span, clip, clip_left, wrap, wrap_text
+from coder.tui.lines import Line, Span, clip, clip_left, clip_middle, wrap, wrap_text
 from coder.values import Evidence, Usage
 
 MAX_LISTED = 2_000  # rows of one list; a panel is for reading, `coder context` prints all
@@ -56,29 +58,45 @@ def context_rows(facts: Facts, width: int) -> tuple[list[Line], list[str]]:
     return rows, paths + [""] * (len(rows) - len(paths))
 
 
-def evidence_rows(evidence: Evidence, width: int) -> list[Line]:
-    """Everything that is known of the tests, worst first."""
+def verdict_rows(evidence: Evidence, width: int) -> list[Line]:
+    """What the tests prove and what they fail newly."""
     rows = wrap(evidence_words(evidence), width)
     if evidence.note:
         rows += wrap_text(visible(evidence.note), "muted", width)
-    for report in evidence.reports:
-        rows += wrap(((f"$ {visible_line(shlex.join(report.command))}", "text"),), width, rest=("  ", ""))
-        rows += wrap(report_words(report), width, ("  ", ""))
-        if report.log:
-            rows += wrap(((f"log {visible_line(report.log)}", "faint"),), width, ("  ", ""))
+    return rows + _names_rows("new failures", evidence.new_failures, "bad", width)
+
+
+def evidence_rows(evidence: Evidence, width: int) -> list[Line]:
+    """What else is known of the tests: the other differences by name, then the commands with their logs."""
+    rows: list[Line] = []
     for title, names, style in (
-        ("new failures", evidence.new_failures, "bad"),
-        ("fixed", evidence.fixed, "good"),
-        ("failed before too", evidence.preexisting, "muted"),
+        ("fail as before", evidence.preexisting, "warn"),
         ("flaky", evidence.flaky, "warn"),
+        ("fixed", evidence.fixed, "good"),
     ):
-        if names:
-            rows += [blank(), ((title, style),)]
-            for name in names[:MAX_LISTED]:
-                rows += wrap(((visible_line(name), "muted"),), width, ("  ", ""))
-            if len(names) > MAX_LISTED:
-                rows.append(((f"  +{len(names) - MAX_LISTED:,}", "muted"),))
+        rows += _names_rows(title, names, style, width)
+    for report in evidence.reports:
+        rows += [blank(), *wrap(((f"$ {visible_line(shlex.join(report.command))}", "text"),), width, rest=("  ", ""))]
+        rows += wrap(report_words(report), width, ("  ", ""))
+        if report.sandbox:
+            rows += wrap(((f"in {visible_line(report.sandbox)}", "faint"),), width, ("  ", ""))
+        if report.log:
+            rows.append(((f"  log {clip_middle(visible_line(_from_home(report.log)), width - 6)}", "faint"),))
     return rows
+
+
+def _names_rows(title: str, names: Sequence[str], style: str, width: int) -> list[Line]:
+    """A list of tests, each on one row: its tail says which test it is."""
+    if not names:
+        return []
+    rows: list[Line] = [blank(), ((title, style),)]
+    rows += [((f"  {clip_middle(visible_line(name), width - 2)}", "muted"),) for name in names[:MAX_LISTED]]
+    return rows if len(names) <= MAX_LISTED else [*rows, ((f"  +{len(names) - MAX_LISTED:,}", "muted"),)]
+
+
+def _from_home(path: str) -> str:
+    home = os.path.expanduser("~")
+    return f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
 
 
 def tests_rows(facts: Facts, width: int) -> list[Line]:
@@ -86,9 +104,10 @@ def tests_rows(facts: Facts, width: int) -> list[Line]:
     if facts.testing:
         rows += [*wrap(((visible_line(shlex.join(facts.testing)), "text"),), width, ("○ ", "accent")), blank()]
     if facts.evidence is not None:
-        rows += evidence_rows(facts.evidence, width)
+        rows += verdict_rows(facts.evidence, width)
         for card in facts.triage:
             rows += [blank(), *card_rows(card, width)]
+        rows += evidence_rows(facts.evidence, width)
     else:
         for on, report in facts.reports:
             sign: Span = ("✓ ", "good") if report.ok else ("✗ ", "bad")

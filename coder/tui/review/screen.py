@@ -1,9 +1,10 @@
 """The review of a proposal: look at every hunk, decide, and only then apply."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
@@ -13,8 +14,9 @@ from coder.tui.blocks.results import card_rows, evidence_words
 from coder.tui.confirm import Confirm
 from coder.tui.format import count, money
 from coder.tui.grace import Grace
+from coder.tui.keys import REVIEW, bindings, hint, run_bound
 from coder.tui.lines import Line, Span, wrap, wrap_text
-from coder.tui.panels.pages import blank, evidence_rows
+from coder.tui.panels.pages import blank, evidence_rows, verdict_rows
 from coder.tui.review.decisions import Decisions, Mark, Place
 from coder.tui.review.diff_text import FileText
 from coder.tui.review.diff_view import DiffView
@@ -23,23 +25,45 @@ from coder.tui.row import Row, RowsView
 from coder.tui.status import Hints, Part, fit, join
 from coder.values import Proposal, ReviewDecision
 
-KEYS = (
-    ("a", "accept"),
-    ("x", "reject"),
-    ("Enter", "apply"),
-    ("Esc", "leave"),
-    ("n/p", "hunk"),
-    ("]/[", "file"),
-    ("A/X", "file"),
-    ("c", "comment"),
-    ("Ctrl+A", "accept all"),
-    ("u", "undecided"),
-    ("z", "take back"),
-    ("/", "search"),
-    ("?", "all keys"),
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
+
+HINTS = (
+    (("review.accept",), "accept"),
+    (("review.reject",), "reject"),
+    (("review.apply",), "apply"),
+    (("review.leave",), "leave"),
+    (("review.next", "review.previous"), "hunk"),
+    (("review.next_file", "review.previous_file"), "file"),
+    (("review.accept_file", "review.reject_file"), "whole file"),
+    (("review.comment",), "comment"),
+    (("review.accept_all",), "accept all"),
+    (("review.undecided",), "undecided"),
+    (("review.take_back",), "take back"),
+    (("review.search",), "search"),
+    (("review.help",), "all keys"),
 )
-READ_KEYS = (("n/p", "hunk"), ("]/[", "file"), ("/", "search"), ("w", "long lines"), ("Esc", "close"))
-COMMENT_KEYS = (("Enter", "keep the comment"), ("Esc", "drop it"))
+READ_HINTS = (
+    (("review.next", "review.previous"), "hunk"),
+    (("review.next_file", "review.previous_file"), "file"),
+    (("review.search",), "search"),
+    (("review.whole",), "long lines"),
+    (("review.leave",), "close"),
+)
+LINE_HINTS = (("Enter", "keep"), ("Esc", "drop"))
+# What changes a decision; all else is for looking.
+DECIDING = ("decide", "decide_file", "decide_all", "take_back", "comment", "apply")
+
+
+class FootLine(Input):
+    """The line at the foot: a comment or a search."""
+
+    def __init__(self) -> None:
+        super().__init__(id="line", compact=True)
+        self.display = False
+
+    async def on_key(self, event: events.Key) -> None:
+        await run_bound(self, event)
 
 
 class Title(Row):
@@ -74,34 +98,7 @@ class Title(Row):
 class ReviewScreen(Screen[ReviewDecision]):
     """Answers with what was accepted. Leaving answers with nothing accepted. Read only, it answers nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "decide('accepted')", "Accept the hunk"),
-        Binding("x", "decide('rejected')", "Reject the hunk"),
-        Binding("A", "decide_file('accepted')", "Accept the file"),
-        Binding("X", "decide_file('rejected')", "Reject the file"),
-        Binding("ctrl+a", "decide_all('accepted')", "Accept everything"),
-        Binding("ctrl+x", "decide_all('rejected')", "Reject everything"),
-        Binding("z", "take_back", "Take the last decision back"),
-        Binding("n", "step(1)", "Next hunk"),
-        Binding("p,N", "step(-1)", "Previous hunk"),
-        Binding("right_square_bracket,tab", "step_file(1)", "Next file"),
-        Binding("left_square_bracket,shift+tab", "step_file(-1)", "Previous file"),
-        Binding("j,down", "scroll(1)", "Down"),
-        Binding("k,up", "scroll(-1)", "Up"),
-        Binding("pagedown,space", "scroll(20)", "Page down", priority=True),
-        Binding("pageup", "scroll(-20)", "Page up", priority=True),
-        Binding("home,g", "edge(False)", "First hunk"),
-        Binding("end,G", "edge(True)", "Last hunk"),
-        Binding("u", "filter", "Only undecided hunks"),
-        Binding("w", "whole", "Long lines in full"),
-        Binding("t", "aside", "Files and evidence"),
-        Binding("c", "comment(False)", "Comment on the hunk"),
-        Binding("C", "comment(True)", "Comment on the file"),
-        Binding("slash", "search", "Search"),
-        Binding("question_mark,f1", "help", "All keys"),
-        Binding("enter", "apply", "Apply what is accepted"),
-        Binding("escape,q", "leave", "Leave without applying"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(REVIEW)
 
     def __init__(self, proposal: Proposal, read_only: bool = False) -> None:
         super().__init__(id="review")
@@ -120,14 +117,20 @@ class ReviewScreen(Screen[ReviewDecision]):
                 yield FileList(self.decisions)
                 yield RowsView(self._evidence, id="evidence")
             yield DiffView(self._texts, self.decisions)
-        yield Input(id="line", compact=True)
-        yield Hints(READ_KEYS if self.read_only else KEYS)
+        yield FootLine()
+        yield Hints(self._hints())
 
     def on_mount(self) -> None:
-        self.query_one("#line").display = False
-        self.diff.focus()
+        self.set_focus(self.diff)
         if self.grace is not None:
             self.call_after_refresh(self.grace.start)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self.read_only and action in DECIDING)
+
+    def _hints(self) -> list[tuple[str, str]]:
+        remapped = cast("CoderApp", self.app).keys
+        return [hint(ids, words, remapped) for ids, words in (READ_HINTS if self.read_only else HINTS)]
 
     @property
     def diff(self) -> DiffView:
@@ -138,11 +141,12 @@ class ReviewScreen(Screen[ReviewDecision]):
         rows: list[Line] = [(("─" * width, "faint"),), blank()]
         for warning in proposal.warnings:
             rows += [*wrap_text(visible(warning), "warn", width, ("! ", "warn")), blank()]
-        rows += evidence_rows(proposal.evidence, width)
+        rows += verdict_rows(proposal.evidence, width)
         for card in proposal.triage:
             rows += [blank(), *card_rows(card, width)]
         if proposal.summary:
             rows += [blank(), *wrap_text(visible(proposal.summary), "muted", width)]
+        rows += evidence_rows(proposal.evidence, width)
         return [*rows, blank(), *wrap(((f"price so far {money(proposal.cost_usd)}", "faint"),), width)]
 
     # ── deciding ──
@@ -165,7 +169,7 @@ class ReviewScreen(Screen[ReviewDecision]):
         self._decide(places, mark)
 
     def _decide(self, places: list[Place], mark: Mark) -> None:
-        if self.read_only or not places:
+        if not places:
             return
         file = places[0][0]
         protected = self.decisions.proposal.files[file].protected
@@ -241,31 +245,31 @@ class ReviewScreen(Screen[ReviewDecision]):
     def action_help(self) -> None:
         from coder.tui.help import HelpScreen
 
-        self.app.push_screen(HelpScreen())
+        self.app.push_screen(HelpScreen("Review"))
 
     # ── the line at the foot: a comment or a search ──
 
     def action_comment(self, whole_file: bool) -> None:
-        if not self.read_only:
-            file, hunk = self.diff.cursor
-            self._commented = (file, -1 if whole_file else hunk)
-            what = "this file" if whole_file else "this hunk"
-            self._open_line(f"What should be different in {what}?", self.decisions.comment(self._commented))
+        file, hunk = self.diff.cursor
+        self._commented = (file, -1 if whole_file else hunk)
+        what = "this file" if whole_file else "this hunk"
+        self._open_line(f"What should be different in {what}?", self.decisions.comment(self._commented))
 
     def action_search(self) -> None:
         self._commented = None
         self._open_line("Search paths and lines", self._found)
 
     def _open_line(self, placeholder: str, value: str) -> None:
-        line = self.query_one("#line", Input)
+        line = self.query_one(FootLine)
         line.placeholder, line.value, line.display = placeholder, value, True
-        line.focus()
-        self.query_one(Hints).show(COMMENT_KEYS)
+        self.set_focus(line)  # at once: what is typed next belongs to it
+        line.cursor_position = len(value)
+        self.query_one(Hints).show(LINE_HINTS)
 
     def _close_line(self) -> None:
-        self.query_one("#line").display = False
-        self.query_one(Hints).show(READ_KEYS if self.read_only else KEYS)
-        self.diff.focus()
+        self.query_one(FootLine).display = False
+        self.query_one(Hints).show(self._hints())
+        self.set_focus(self.diff)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -283,8 +287,6 @@ class ReviewScreen(Screen[ReviewDecision]):
 
     def action_apply(self) -> None:
         """Apply what is accepted; what is undecided is named first, and not applied."""
-        if self.read_only:
-            return
         tally = self.decisions.tally()
         if tally.undecided and not tally.accepted:
             self.notify("Nothing is accepted yet: a takes this hunk, Ctrl+A everything.", markup=False)
@@ -296,7 +298,7 @@ class ReviewScreen(Screen[ReviewDecision]):
             self._finish_if(True)
 
     def action_leave(self) -> None:
-        if self.query_one("#line").display:
+        if self.query_one(FootLine).display:
             self._close_line()
         elif self.read_only:
             self.dismiss(None)

@@ -1,0 +1,122 @@
+"""The keys: one table for what they do, the hints at the foot, the help and the names in `screen.keys`.
+
+Textual runs a binding only after keys typed later may have reached the widget; `run_bound` keeps the order.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`id` names it in the configuration, `keys` are Textual's names, comma between them; `words` are for the help."""
+
+    id: str
+    keys: str
+    action: str
+    words: str
+    priority: bool = False
+
+
+APP = (
+    Key("app.interrupt", "escape", "interrupt", "interrupt the turn; what was done stays in the conversation"),
+    Key("app.copy", "ctrl+c", "copy_or_quit", "copy, else clear, else interrupt, else quit at the second press", True),
+    Key("app.quit", "ctrl+q", "quit", "quit", True),
+    Key("app.leave", "ctrl+d", "quit_if_empty", "quit when nothing is written", True),
+    Key("app.suspend", "ctrl+z", "suspend_process", "suspend", True),
+    Key("app.unfold", "ctrl+o", "unfold", "fold or unfold details; a click does one", True),
+    Key("app.palette", "ctrl+p", "command_palette", "command palette", True),
+    Key("app.help", "f1", "command('help')", "this help"),
+    Key("app.panel", "f2", "panel", "next side panel: context, tests, agents, cost"),
+)
+COMPOSER = (
+    Key("composer.page_up", "pageup", "app.page(-0.9)", "scroll the conversation up"),
+    Key("composer.page_down", "pagedown", "app.page(0.9)", "scroll the conversation down"),
+    Key("composer.end", "ctrl+end", "app.page_end", "scroll to its end"),
+)
+PANEL = (
+    Key("panel.up", "up,k", "mark(-1)", "mark the file above"),
+    Key("panel.down", "down,j", "mark(1)", "mark the file below"),
+    Key("panel.page_up", "pageup", "scroll_page(-1)", "scroll up"),
+    Key("panel.page_down", "pagedown", "scroll_page(1)", "scroll down"),
+    Key("panel.pin", "p", "choose('pin')", "show the marked file in full from now on"),
+    Key("panel.drop", "d", "choose('drop')", "leave the marked file out"),
+    Key("panel.next", "tab,right", "next_page", "next panel"),
+)
+REVIEW = (
+    Key("review.accept", "a", "decide('accepted')", "accept this hunk"),
+    Key("review.reject", "x", "decide('rejected')", "reject this hunk"),
+    Key("review.accept_file", "A", "decide_file('accepted')", "accept this file"),
+    Key("review.reject_file", "X", "decide_file('rejected')", "reject this file"),
+    Key("review.accept_all", "ctrl+a", "decide_all('accepted')", "accept what is undecided, but for protected files"),
+    Key("review.reject_all", "ctrl+x", "decide_all('rejected')", "reject what is undecided"),
+    Key("review.take_back", "z", "take_back", "take the last decision back"),
+    Key("review.comment", "c", "comment(False)", "comment on this hunk; it goes back to the model"),
+    Key("review.comment_file", "C", "comment(True)", "comment on this file"),
+    Key("review.next", "n", "step(1)", "next hunk"),
+    Key("review.previous", "p,N", "step(-1)", "previous hunk"),
+    Key("review.next_file", "],tab", "step_file(1)", "next file"),
+    Key("review.previous_file", "[,shift+tab", "step_file(-1)", "previous file"),
+    Key("review.first", "home,g", "edge(False)", "first hunk"),
+    Key("review.last", "end,G", "edge(True)", "last hunk"),
+    Key("review.down", "j,down", "scroll(1)", "scroll a line down"),
+    Key("review.up", "k,up", "scroll(-1)", "scroll a line up"),
+    Key("review.page_down", "pagedown,space", "scroll(20)", "scroll a page down"),
+    Key("review.page_up", "pageup", "scroll(-20)", "scroll a page up"),
+    Key("review.undecided", "u", "filter", "only undecided hunks"),
+    Key("review.search", "/", "search", "search paths and lines"),
+    Key("review.whole", "w", "whole", "long lines in full"),
+    Key("review.aside", "t", "aside", "files and evidence, where the screen is narrow"),
+    Key("review.help", "?,f1", "help", "this help"),
+    Key("review.apply", "enter", "apply", "apply what is accepted"),
+    Key("review.leave", "escape,q", "leave", "leave without applying"),
+)
+ALL = {key.id: key for key in (*APP, *COMPOSER, *PANEL, *REVIEW)}
+
+_SHOWN = {
+    "escape": "Esc",
+    "pageup": "PageUp",
+    "pagedown": "PageDown",
+    "question_mark": "?",
+    "slash": "/",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
+
+
+def bindings(keys: Iterable[Key]) -> list[BindingType]:
+    """What Textual binds."""
+    return [Binding(key.keys, key.action, key.words, priority=key.priority, id=key.id) for key in keys]
+
+
+def shown(keys: str) -> str:
+    """Keys as people write them: "ctrl+a,question_mark" is "Ctrl+A, ?"."""
+    return ", ".join(_shown(key.strip()) for key in keys.split(",") if key.strip())
+
+
+def _shown(key: str) -> str:
+    *modifiers, last = key.split("+") if len(key) > 1 else [key]
+    last = _SHOWN.get(last, last.upper() if modifiers and len(last) == 1 else last)
+    names = [*modifiers, last]
+    return "+".join(name[0].upper() + name[1:] if len(name) > 1 else name for name in names)
+
+
+def hint(ids: Sequence[str], words: str, remapped: Mapping[str, str]) -> tuple[str, str]:
+    """A hint for the foot: the first key of each action, and what they do."""
+    first = [shown((remapped.get(id) or ALL[id].keys).split(",")[0]) for id in ids]
+    return "/".join(first), words
+
+
+async def run_bound(widget: Widget, event: events.Key) -> bool:
+    """Run what a widget that takes text binds to the key, if anything, between the characters before and after it."""
+    active = None if event.is_printable else widget.screen.active_bindings.get(event.key)
+    if active is None or active.node is not widget or not active.enabled:
+        return False
+    event.prevent_default()
+    event.stop()
+    await widget.run_action(active.binding.action)
+    return True
