@@ -179,6 +179,7 @@ class Assembly:
         self._usage: Mapping[str, Any] | None = None
         self._head: dict[str, str] = {}
         self.finished = False
+        self.sent = False
         self.shown = False
         self.started = False
         self.thinking = False

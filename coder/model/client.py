@@ -230,7 +230,9 @@ class Client:
             self._book_failure(reservation, assembly, model, fault)
             raise
         except BaseException:  # cancelled: what was generated until then is charged, and its size is not known
-            self._book(reservation.settle("cancelled"), assembly, "interrupted")
+            self._book_failure(
+                reservation, assembly, model, Fault("interrupted", "final", "cancelled", billed=assembly.sent)
+            )
             raise
         self._book(reservation.settle("ok", usage, assembly.tier))
         self._compare(request, reply)

@@ -89,6 +89,7 @@ class Assembly:
         self._end: Mapping[str, Any] = {}
         self._complete = False
         self.finished = False
+        self.sent = False
         self.shown = False  # whether some text has been given away
         self.started = False  # whether the model has begun an item
         self.thinking = False  # whether the silence may be reasoning

@@ -6,12 +6,13 @@ every way a try can fail leaves here as a Fault.
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import json
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 import httpx2
@@ -28,6 +29,8 @@ from coder.text import redact, visible_line
 MAX_ERROR_BYTES = 64 * 1024
 DRAIN_S = 0.1  # after the last event, for the end of the body: only then the connection can be used again
 USAGE_S = 5.0  # after a whole reply, for figures that some servers never send
+_CONNECT_PHASES = 1.3  # TCP has its own limit; name, proxy and TLS together may take a little more
+_on_sending: contextvars.ContextVar[Callable[[], None]] = contextvars.ContextVar("on_sending")
 _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
 
 
@@ -43,6 +46,7 @@ class Assembling(Protocol):
     finished: bool
     thinking: bool
     started: bool
+    sent: bool  # whether the request has gone out, so that the provider may charge for it
 
     @property
     def complete(self) -> bool:
@@ -63,7 +67,7 @@ class Wire:
             follow_redirects=False,  # a redirect could carry the key to another host
             verify=tls(),
             trust_env=not provider.local,  # a proxy is no way to one's own machine
-            event_hooks={"request": [_keep_quiet], "response": [_bound_error]},
+            event_hooks={"request": [_prepare], "response": [_bound_error]},
         )
         own = provider.name == "openai"
         headers: Any = {
@@ -90,13 +94,19 @@ class Wire:
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         loop = asyncio.get_running_loop()
         started, headers = loop.time(), {}
+        end = started + self._timeouts.total
         try:
-            first = min(self._timeouts.first * patience, self._timeouts.total)
-            async with asyncio.timeout_at(started + first) as clock:
+            async with asyncio.timeout_at(started + self._timeouts.connect * _CONNECT_PHASES) as clock:
+
+                def sending() -> None:
+                    assembly.sent = True
+                    clock.reschedule(min(loop.time() + self._timeouts.first * patience, end))
+
+                _on_sending.set(sending)
                 response = await self._post(path, content)
                 headers = dict(response.headers)
                 try:
-                    await self._read(response, assembly, clock, started + self._timeouts.total)
+                    await self._read(response, assembly, clock, end)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -154,6 +164,8 @@ class Wire:
         return self._timeouts.thinking if assembly.thinking else self._timeouts.between
 
     def _stalled(self, assembly: Assembling, seconds: float) -> Fault:
+        if not assembly.sent:
+            return Fault(f"cannot reach {self._host}: no connection in {seconds:.0f} s", "final", "unreachable")
         what = "stopped in the middle of its reply" if assembly.started else "did not begin to answer"
         return Fault(f"{self._host} {what} ({seconds:.0f} s in all)", "retry", "stalled", billed=True)
 
@@ -180,10 +192,17 @@ class _Bounded(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-async def _keep_quiet(request: httpx2.Request) -> None:
-    """Leave out what the SDK tells every server about this machine."""
+async def _prepare(request: httpx2.Request) -> None:
+    """Leave out what the SDK tells every server about this machine, and watch for the moment of sending."""
     for name in [name for name in request.headers if name.lower().startswith("x-stainless")]:
         del request.headers[name]
+    request.extensions = {**request.extensions, "trace": _watch}
+
+
+async def _watch(event: str, info: Mapping[str, Any]) -> None:
+    """Until the request itself goes out, all is connecting: names, proxies and TLS, where silence is never thought."""
+    if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+        _on_sending.get()()
 
 
 async def _bound_error(response: httpx2.Response) -> None:
