@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -367,6 +368,18 @@ def test_a_damaged_index_is_a_clear_error(ground: Ground):
     with ground.open() as repository, pytest.raises(Exception, match="cannot be read") as failure:
         repository.snapshot()
     assert type(failure.value).__name__ == "UserError"
+
+
+def test_sessions_at_once_do_not_disturb_each_other(ground: Ground):
+    ground.commit(**{f"f{number}": f"{number}\n" for number in range(50)})
+
+    def work(name: str) -> set[str]:
+        with ground.open(name) as repository:
+            return {repository.snapshot().tree for _ in range(5)}
+
+    with ThreadPoolExecutor(4) as pool:
+        trees = set().union(*pool.map(work, ("one", "two", "three", "four")))
+    assert trees == {ground.git("rev-parse", "HEAD^{tree}").strip()}
 
 
 def test_sessions_clean_up_after_themselves_and_after_the_dead(ground: Ground):
