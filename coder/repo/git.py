@@ -76,7 +76,8 @@ def find_git() -> str:
 @cache
 def git_version() -> tuple[int, int, int]:
     """The version of git. Raises UserError when git is missing or too old to be used."""
-    printed = Git(None).run("version").decode("ascii", "replace")
+    _, out, _ = Git(None).run_code("version")
+    printed = out.decode("ascii", "replace")
     numbers = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", printed)
     version = (int(numbers[1]), int(numbers[2]), int(numbers[3] or 0)) if numbers else (0, 0, 0)
     if version[:2] < MINIMUM:
@@ -129,9 +130,10 @@ class Git:
     def run(
         self, *args: str, stdin: bytes = b"", ok: tuple[int, ...] = (0,), env: Mapping[str, str] | None = None
     ) -> bytes:
-        """The standard output of `git args`. Raises GitError for a status that is not in `ok`."""
+        """The standard output of `git args`. Raises GitError for a status not in `ok`, UserError if git is too old."""
         code, out, err = self.run_code(*args, stdin=stdin, env=env)
         if code not in ok:
+            git_version()  # an old git is the likelier story, and says what to do
             raise GitError(args[0], code, err)
         return out
 
