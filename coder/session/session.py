@@ -10,6 +10,7 @@ from coder.agents.loop import Limits, TurnEnd, run_turn, usable_input
 from coder.agents.subagents import Helpers, select, summarize
 from coder.agents.tool import Desk
 from coder.config import Settings
+from coder.context.tokens import count_tokens
 from coder.errors import Exit, LimitReached
 from coder.events import (
     Applied,
@@ -76,7 +77,7 @@ class Session:
         self._places = places
         self._emit = emit
         self._ask = ask
-        self._client = Client(settings, places, id, emit, repository=str(repository.location.root))
+        self._client = Client(settings, places, id, emit, repository=str(repository.location.root), count=count_tokens)
         self._helpers = Helpers(self._client, settings, emit, id)
         self._checks = Checks(repository, settings, places, emit, ask, id, options.checks, self._helpers)
         self._briefing = Briefing(repository, settings, places, trusted=options.trusted)
@@ -117,6 +118,7 @@ class Session:
         self._emit(TurnStarted(self._turn, task))
         self._record.write("task", text=task)
         self._client.require_key()
+        self._client.renew_retries()
         draft = await self._begin(task)
         try:
             end = await self._converse(draft)
