@@ -351,6 +351,16 @@ def test_a_split_index_is_read(ground: Ground):
     assert fingerprint(ground.root) == before
 
 
+def test_an_index_that_is_split_anew_and_new_exclusions_are_followed_within_a_session(ground: Ground):
+    ground.commit(a="1\n", b="1\n")
+    with ground.open() as repository:
+        repository.snapshot()
+        ground.git("update-index", "--split-index")
+        ground.write(".git/info/exclude", "*.own\n")
+        ground.write("x.own", "1\n")
+        assert contents(repository, repository.snapshot().tree) == {"a": b"1\n", "b": b"1\n"}
+
+
 def test_sha256_repositories_work(tmp_path: Path):
     ground = new_ground(tmp_path, "--object-format=sha256")
     ground.commit(a="1\n")

@@ -54,6 +54,7 @@ def commit(repository: Repository, patch: bytes, message: str, branch: str | Non
             raise Refused(f"a {location.state} is in progress", "finish or abort it, then commit")
         people = _identity(location)
         _check_branch(location, branch)
+        repository.shadow.catch_up()
         plan = _plan(repository, location, patch)
         index = Path(directory) / "index"
         git, tree = _write_tree(repository, plan, index)

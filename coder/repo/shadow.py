@@ -92,6 +92,10 @@ class Shadow:
         env = {"GIT_OBJECT_DIRECTORY": str(self.place / "objects"), "GIT_INDEX_FILE": str(self.location.index)}
         return Git(place, self.location.root, env=env)
 
+    def catch_up(self) -> None:
+        """Take over what changed in the repository since the session began; before each snapshot and commit."""
+        _catch_up(self.place, self.location)
+
     def renew(self) -> bool:
         """Start again without objects and indexes, in case a crash damaged some. False while another session lives."""
         with locked(self.place / "lock"):
@@ -116,6 +120,11 @@ def _furnish(place: Path, location: Location) -> None:
     write_if_changed(place / "info" / "attributes", _ATTRIBUTES)
     stores = b"".join(_quoted(store) + b"\n" for store in _object_stores(location.objects))
     write_if_changed(place / "objects" / "info" / "alternates", stores)
+    _catch_up(place, location)
+
+
+def _catch_up(place: Path, location: Location) -> None:
+    """Copy what the user's git may change at any time and reading their index and history needs."""
     _copy(location.common_dir / "info" / "exclude", place / "info" / "exclude")
     _copy(location.common_dir / "shallow", place / "shallow")
     for shared in location.git_dir.glob("sharedindex.*"):  # a split index names its other half by place

@@ -53,6 +53,7 @@ class _Wanted:
 
 def take_snapshot(shadow: Shadow) -> Snapshot:
     """The working tree now. Leaves the index of it in `shadow.index`. Blocking: call it in a thread."""
+    shadow.catch_up()
     listing = _list_user_index(shadow)
     wanted = _sort_out(shadow.location.root, listing)
     if not shadow.location.is_on("core.filemode", True):
