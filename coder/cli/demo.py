@@ -22,7 +22,8 @@ from coder.events import Ask, Emit, Event, ProposalReady
 from coder.repo.create import create_repository
 from coder.repo.discover import discover
 from coder.session.checks import CheckOptions
-from coder.session.session import Session, SessionOptions, tell_once
+from coder.session.disclosure import tell_once
+from coder.session.session import Session, SessionOptions
 from coder.store import find_places
 from coder.text import visible
 

@@ -34,10 +34,12 @@ from coder.repo.repository import Repository
 from coder.session import policy
 from coder.session.briefing import Briefing
 from coder.session.checks import CheckOptions, Checks, describe
+from coder.session.disclosure import WHAT_LEAVES, tell_once
 from coder.session.landing import land
 from coder.session.outcome import Destination, Outcome
 from coder.session.record import Record
-from coder.store import Places, private_dir
+from coder.session.uninterrupted import uninterrupted
+from coder.store import Places
 from coder.tools import ALL, READING
 from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, Proposal, ReviewDecision, TriageCard, Usage
 
@@ -234,25 +236,15 @@ class Session:
     async def _land(self, task: str, proposal: Proposal, decision: ReviewDecision, summary: str) -> Outcome:
         """Write what was approved. A cancellation meanwhile waits for the write to finish, then takes it back."""
         message = decision.commit_message or commit_message(task)
-        writing = asyncio.ensure_future(
-            asyncio.to_thread(
-                land,
-                self._repository,
-                self._places,
-                proposal,
-                decision,
-                self.options.destination,
-                message,
-                hooks=self.options.trusted,
-            )
+        carry_out = partial(land, hooks=self.options.trusted)
+        landed, interrupted = await uninterrupted(
+            carry_out, self._repository, self._places, proposal, decision, self.options.destination, message
         )
-        try:
-            landed = await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            written = await writing
-            if written.checkpoint and not written.commit:
-                await asyncio.to_thread(undo, self._repository.location, self._places, written.checkpoint.id)
-            raise
+        if interrupted and not landed.commit:  # a commit cannot be taken back quietly: then it counts as done
+            if landed.checkpoint:
+                undoing = (self._repository.location, self._places, landed.checkpoint.id)
+                await uninterrupted(undo, *undoing)
+            raise asyncio.CancelledError
         if landed.merged:
             text = f"merged with changes made meanwhile, which were not tested: {', '.join(landed.merged)}"
             self._emit(Notice(text, "warning"))
@@ -320,25 +312,11 @@ class Session:
 
 AGENTS = {"edit": ("coder", ALL), "ask": ("ask", READING), "plan": ("plan", READING)}
 
-WHAT_LEAVES = (
-    "What leaves this machine: your task, and the contents and names of files of this repository as `coder context` "
-    "lists them, the model's edits and the output of tests; never files that look like secrets or that you excluded."
-)
-
 ENDINGS = {
     "malformed": "the model made three malformed calls in a row",
     "repeated": "the model repeated itself without getting further",
     "max_output": "the model's reply was cut off at the output limit",
 }
-
-
-def tell_once(places: Places) -> bool:
-    """Whether this is the first session ever of this user; True exactly once."""
-    try:
-        (private_dir(places.state) / "told").open("x").close()
-    except OSError:
-        return False
-    return True
 
 
 def commit_message(task: str) -> str:
