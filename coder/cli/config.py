@@ -9,7 +9,7 @@ from coder.cli.options import SharedOptions, gather
 from coder.cli.setup import Setup, prepare
 from coder.config import Settings
 from coder.headless.result import dump
-from coder.text import visible, visible_line
+from coder.text import redact, visible, visible_line
 
 
 @click.command("config", cls=SharedOptions)
@@ -21,10 +21,10 @@ def command(ctx: click.Context, output: str, trust: bool) -> None:
     setup = prepare(gather(ctx), need_repository=False, trust=trust)
     rows = list(setting_rows(setup))
     if output == "json":
-        click.echo(dump({"settings": rows, "files": _files(setup)}, indent=2))
+        click.echo(redact(dump({"settings": rows, "files": _files(setup)}, indent=2)))
         return
     for row in rows:
-        click.echo(f"{row['key']} = {visible_line(dump(row['value']))}")
+        click.echo(f"{row['key']} = {visible_line(redact(dump(row['value'])))}")
         click.echo(f"    {row['meaning']}  [{visible_line(row['origin'])}]")
     for name, place in _files(setup).items():
         click.echo(visible(f"{name}: {place}"))
