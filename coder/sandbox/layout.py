@@ -64,8 +64,9 @@ _USUAL_PROGRAMS = ("python3", "python", "pytest", "tox", "nox", "uv", "node", "n
 @dataclass(frozen=True, slots=True)
 class Layout:
     """`hidden` directories become empty; `shown` paths below them are put back, read-only; `masked` files and
-    directories are empty. `caches` are those of the shown that take writes, for the run. `inner` are hidden directories inside the repository. `home` and the other `writable`
-    directories are fresh and vanish with the command."""
+    directories are empty. `caches` are those of the shown that take writes, for the run. `inner` are hidden
+    directories inside the repository. `home` and the other `writable` directories are fresh and vanish with the
+    command. `toolchain` are all paths that programs in use come from, hidden or not."""
 
     hidden: tuple[str, ...]
     inner: tuple[str, ...]

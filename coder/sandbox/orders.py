@@ -43,7 +43,7 @@ def give(
         "writable": [laid.cwd, *laid.layout.writable, "/dev"] if mounts else _own(laid),
         "readable": None if mounts else [*_own(laid), *_readable(laid)],
         "need_landlock": not mounts,
-        "want": [os.path.join(laid.cwd, inside(path, laid)) for path in want],
+        "want": [(path, os.path.join(laid.cwd, inside(path, laid))) for path in want],
         "processes": MAX_PROCESSES,
         "process_limit": MAX_THREADS if mounts else 0,  # without a namespace it would count all of the user's
         "memory": settings.memory_mb << 20,

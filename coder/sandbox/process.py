@@ -30,7 +30,7 @@ class Ended:
     stopped: str
     duration_s: float
     truncated: bool
-    artifacts: dict[int, bytes]
+    artifacts: dict[str, bytes]
 
 
 async def follow(
@@ -131,13 +131,18 @@ def _conclude(records: list[tuple[bytes, bytes]], timed_out: bool, duration: flo
     if wire.FAILED in kinds:
         stage, _, message = os.fsdecode(kinds[wire.FAILED]).partition("\n")
         raise SandboxError(stage, message)
-    artifacts = {int.from_bytes(body[:4], "big"): body[4:] for kind, body in records if kind == wire.ARTIFACT}
+    artifacts = dict(_artifact(body) for kind, body in records if kind == wire.ARTIFACT)
     if timed_out:
         return Ended(None, "time", duration, output.dropped > 0, artifacts)
     if wire.ENDED not in kinds:
         raise SandboxError("start" if wire.STARTED not in kinds else "run", output.last_words() or "it vanished")
     code, _, stopped = kinds[wire.ENDED].decode().partition(" ")
     return Ended(None if stopped else int(code), stopped, duration, output.dropped > 0, artifacts)
+
+
+def _artifact(body: bytes) -> tuple[str, bytes]:
+    end = 2 + int.from_bytes(body[:2], "big")
+    return os.fsdecode(body[2:end]), body[end:]
 
 
 class _Output:

@@ -53,7 +53,8 @@ class Sandbox:
         env: Mapping[str, str] = {},
     ) -> CommandResult:
         """Run `argv` (no shell) in `view`. `want`: paths below the root, or below "$TMPDIR", whose files are brought
-        back as `artifacts` under the same names. `env` is added to the environment; "$TMPDIR" is filled in.
+        back as `artifacts` under the same names; a path with a star brings all that match and were written by this
+        run. `env` is added to the environment; "$TMPDIR" is filled in.
 
         Raises SandboxError when the sandbox could not be made; the command did not run then. Cancelling kills all.
         """
@@ -63,9 +64,8 @@ class Sandbox:
             if error.stage != "mounts" or not self.overlay:
                 raise
             ended = await self._attempt(argv, view, timeout, on_output, log, want, env, overlay=False)
-        artifacts = {want[position]: content for position, content in ended.artifacts.items()}
         return CommandResult(
-            ended.code, ended.duration_s, ended.stopped == "time", ended.truncated, log, artifacts, ended.stopped
+            ended.code, ended.duration_s, ended.stopped == "time", ended.truncated, log, ended.artifacts, ended.stopped
         )
 
     async def _attempt(

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from coder.values import Evidence, TestFailure, TriageCard, TriageCause
 
 _MOST_LOCATIONS, _MOST_EVIDENCE = 5, 4
+_CODE = "py|[cm]?[jt]sx?|go|rs|java|kts?|rb|php|cc?|cpp|hpp?|cs|swift|exs?"
 _FRAMES = (
     re.compile(r'(?m)^\s*File "([^"\n]+)", line (\d+)'),
-    re.compile(r"(?m)^(?:E\s+)?([^\s:()]+\.\w{1,5}):(\d+)(?::\d+)?:?(?:\s|$)"),
+    re.compile(rf"(?<![\w/.:-])((?:\.?/)?[\w@+-][\w./@+-]*\.(?:{_CODE})):(\d+)"),
 )
 _FOREIGN = re.compile(
-    r"(^|/)(site-packages|dist-packages|node_modules|lib/python3[^/]*|\.cargo|rustc|internal)(/|$)|^<|^node:"
+    r"(^|/)(site-packages|dist-packages|node_modules|lib/python3[^/]*|\.cargo|rustc|internal|src/testing|src/runtime)(/|$)"
+    r"|^<|^node:|^/usr/"
 )
 _NORMAL = (
     (re.compile(r"0x[0-9a-fA-F]+"), "0x…"),
@@ -43,25 +45,30 @@ def cluster(evidence: Evidence) -> tuple[TriageCard, ...]:
 
 
 def _signature(failure: TestFailure) -> tuple[str, str, str]:
-    frames = _locations(failure)
+    """Kind, message without what varies, and the innermost frame in the repository: of the test's own file only its
+    name, since each test fails at a line of its own there."""
     message = failure.message.partition("\n")[0]
     for pattern, stand_in in _NORMAL:
         message = pattern.sub(stand_in, message)
-    return failure.kind, message.strip()[:200], f"{frames[-1][0]}:{frames[-1][1]}" if frames else failure.file
+    path, line = (_locations(failure) or [("", 0)])[0]
+    in_test = path == failure.file or failure.name.startswith(path)
+    return failure.kind, message.strip()[:200], path if in_test else f"{path}:{line}"
 
 
 def _locations(failure: TestFailure) -> list[tuple[str, int]]:
-    """The frames of the trace that are the repository's own, outermost first."""
+    """The frames of the trace that are the repository's own, innermost first. Python prints them last."""
     found: list[tuple[str, int]] = []
     for pattern in _FRAMES:
         found += [(path, int(line)) for path, line in pattern.findall(failure.trace)]
     own = [place for place in found if not _FOREIGN.search(place[0])]
+    if any(path.endswith(".py") for path, _ in own):
+        own.reverse()
     return list(dict.fromkeys(own)) or ([(failure.file, failure.line)] if failure.file else [])
 
 
 def _card(group: list[TestFailure], evidence: Evidence) -> TriageCard:
     first = group[0]
-    locations = list(dict.fromkeys(place for failure in group for place in reversed(_locations(failure))))
+    locations = list(dict.fromkeys(place for failure in group for place in _locations(failure)))
     message = first.message.strip().partition("\n")[0][:160] or "failed"
     title = f"{first.kind}: {message}" if first.kind and not message.startswith(first.kind) else message
     names = tuple(failure.name for failure in group)

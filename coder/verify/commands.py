@@ -12,6 +12,7 @@ from typing import Any
 from coder.errors import UserError
 
 _SHELL_ONLY = re.compile(r"[|&;<>`]|\$\(")
+_QUOTED = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _RUNNERS_BEFORE = (
     "uv",
     "poetry",
@@ -26,6 +27,7 @@ _RUNNERS_BEFORE = (
     "bundle",
     "xvfb-run",
 )
+_ALIASES = {"py.test": "pytest", "mvnw": "mvn", "gradlew": "gradle"}
 _MAX_MANIFEST = 1 << 20
 
 
@@ -49,7 +51,7 @@ def parse_command(text: str) -> tuple[str, ...]:
         raise UserError("the test command is empty", "as in --test 'pytest -q'")
     if "\0" in text:
         raise UserError("the test command holds a NUL character")
-    if any(_SHELL_ONLY.fullmatch(word) or word in ("&&", "||", ">>", "2>&1") for word in words):
+    if _SHELL_ONLY.search(_QUOTED.sub("", text)):
         raise UserError(
             f"the command {text!r} needs a shell, and none is used",
             "put it into a script of the repository, or use --test twice",
@@ -79,13 +81,15 @@ def runner_of(argv: Collection[str]) -> str:
             if name == "coverage" and words and "-m" in argv:
                 return words[0]
         else:
-            return "pytest" if name == "py.test" else name
+            return _ALIASES.get(name, name)
     return ""
 
 
 def _module(words: list[str]) -> str:
     """What `python ...` runs: the module after -m, or the script's name."""
     for position, word in enumerate(words):
+        if words[position - 1 : position] in (["-X"], ["-W"]):
+            continue
         if word == "-m" and position + 1 < len(words):
             return runner_of(words[position + 1 :]) if words[position + 1] == "coverage" else words[position + 1]
         if not word.startswith("-"):
@@ -180,7 +184,7 @@ def _cargo(paths: Collection[str], top: set[str], read: Read) -> Found:
 def _maven(paths: Collection[str], top: set[str], read: Read) -> Found:
     if "pom.xml" not in top:
         return None
-    return (("./mvnw" if "mvnw" in top else "mvn", "-o", "-q", "test"), "pom.xml")
+    return (("./mvnw" if "mvnw" in top else "mvn", "-B", "-o", "test"), "pom.xml")
 
 
 def _gradle(paths: Collection[str], top: set[str], read: Read) -> Found:

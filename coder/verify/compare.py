@@ -35,7 +35,7 @@ def holds(draft: TestReport, new_failures: Collection[str]) -> bool:
     """Whether one command speaks for the draft: it passed, or failed only as before and passed at least one test."""
     if draft.ran == 0 or draft.passed == 0:
         return False
-    if draft.ok:
+    if draft.ok and not draft.failures:
         return True
     return draft.exit_code is not None and bool(draft.failures) and not new_failures
 

@@ -20,7 +20,7 @@ from coder.store import Places, private_dir
 from coder.values import Evidence, TestReport
 from coder.verify.commands import TestCommand
 from coder.verify.compare import Difference, all_names, compare, holds
-from coder.verify.reports import JUNIT_FILE, extra_environment, make_report
+from coder.verify.reports import extra_environment, make_report, wanted_files
 
 Side = Literal["base", "draft"]
 
@@ -106,12 +106,14 @@ class Verifier:
                 timeout=self._settings.test.timeout,
                 on_output=_decoder(self._emit),
                 log=log,
-                want=(JUNIT_FILE,),
+                want=wanted_files(command.argv),
                 env=extra_environment(command.argv),
             )
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, changed, True))
-        report = await asyncio.to_thread(make_report, command.argv, tree, view.root, result, str(self._sandbox))
+        report = await asyncio.to_thread(
+            make_report, command.argv, tree, view.root, result, str(self._sandbox), self._sandbox.secrets
+        )
         self._emit(TestFinished(report, side))
         return report
 

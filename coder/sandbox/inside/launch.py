@@ -10,6 +10,7 @@ import errno
 import os
 import resource
 import sys
+import time
 
 from coder.sandbox.inside import kernel, landlock, mounts, seccomp, supervise, wire
 
@@ -63,6 +64,7 @@ def _begin(order: Order) -> None:
     if order["own_pids"] and not order["unshare"]:  # changing user namespaces would clear it
         kernel.die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    order["started"] = time.time() - 2  # file systems keep coarser time
     order["nice"] = os.getpriority(os.PRIO_PROCESS, 0)
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -20)  # so that a fork bomb of root's, whom no rlimit binds, is noticed
@@ -163,7 +165,7 @@ def _supervise(order: Order, command: int) -> None:
             supervise.end_all(command, True)
         else:
             supervise.end_descendants(command, 5.0)
-    supervise.send_artifacts(status, order["want"])
+    supervise.send_artifacts(status, order["want"], order["cwd"], order["started"])
     wire.send(status, wire.ENDED, f"{code} {stopped}".encode())
 
 

@@ -136,16 +136,34 @@ def _resident(pid: int) -> int:
     return int(resident) - int(shared)
 
 
-def send_artifacts(status: int, paths: list[str]) -> None:
-    """Hand out the regular files among `paths`; what else the command may have put there is not opened."""
-    for position, path in enumerate(paths):
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            continue
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                continue
-            content = file.read(wire.MAX_ARTIFACT + 1)
-        if len(content) <= wire.MAX_ARTIFACT:
-            wire.send(status, wire.ARTIFACT, position.to_bytes(4, "big") + content)
+def send_artifacts(status: int, wanted: list[tuple[str, str]], cwd: str, since: float) -> None:
+    """Hand out the regular files among `wanted`, pairs of name and path; what else the command may have put there
+    is not opened. A path with a star stands for all it matches that are no older than `since` (seconds since the
+    epoch): the name is then the path below `cwd`."""
+    room = wire.MAX_ARTIFACTS
+    for name, path in wanted:
+        for found in _matches(path) if "*" in path else [path]:
+            content = _read_regular(found, since if "*" in path else 0.0, room)
+            if content is not None:
+                room -= len(content)
+                title = os.fsencode(os.path.relpath(found, cwd) if "*" in path else name)
+                wire.send(status, wire.ARTIFACT, len(title).to_bytes(2, "big") + title + content)
+
+
+def _matches(pattern: str) -> list[str]:
+    import glob
+
+    return sorted(glob.iglob(pattern))
+
+
+def _read_regular(path: str, since: float, room: int) -> bytes | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_mtime < since:
+            return None
+        content = file.read(room + 1)
+    return content if len(content) <= room else None

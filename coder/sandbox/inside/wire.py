@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 STARTED, FAILED, ENDED, ARTIFACT = b"S", b"F", b"E", b"A"
 _HEADER = 5  # kind, then the payload's length, big endian
-MAX_ARTIFACT = 64 * 1024 * 1024
+MAX_ARTIFACTS = 64 * 1024 * 1024  # bytes, of one run
 
 
 def read_order(descriptor: int) -> dict[str, Any]:
