@@ -181,6 +181,8 @@ class CoderApp(App[int]):
         self.post_message(self.Delivered(batch))
 
     def on_coder_app_delivered(self, message: Delivered) -> None:
+        if not self.screen_stack:  # the screen is being left
+            return
         with self.batch_update():
             for event in message.batch:
                 self._tell(event)
@@ -254,6 +256,8 @@ class CoderApp(App[int]):
 
     def on_coder_app_ended(self, message: Ended) -> None:
         """A turn, or the opening of the session, is over."""
+        if not self.screen_stack:
+            return
         self._seconds.pause()
         if self.facts.running:  # a turn that ended early does not say so itself
             stopped = isinstance(message.error, asyncio.CancelledError)

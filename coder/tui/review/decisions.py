@@ -27,7 +27,7 @@ class Decisions:
     proposal: Proposal
     _marks: dict[Place, Mark] = field(default_factory=dict)
     _comments: dict[Place, str] = field(default_factory=dict)  # position -1: the whole file
-    _undo: list[tuple[dict[Place, Mark], dict[Place, str]]] = field(default_factory=list)
+    _undo: list[tuple[Place, dict[Place, Mark], dict[Place, str]]] = field(default_factory=list)
 
     def places(self, number: int | None = None) -> list[Place]:
         """All places in order, or those of one file."""
@@ -41,12 +41,12 @@ class Decisions:
         return self._comments.get(place, "")
 
     def decide(self, places: list[Place], mark: Mark) -> None:
-        self._remember()
+        self._remember(places[0])
         self._marks.update(dict.fromkeys(places, mark))
 
     def remark(self, place: Place, text: str) -> None:
         """Comment on a hunk (or a file, position -1). What is commented and undecided is rejected: it goes back."""
-        self._remember()
+        self._remember(place)
         self._comments[place] = text
         if not text:
             del self._comments[place]
@@ -54,11 +54,12 @@ class Decisions:
         targets = [place] if place[1] >= 0 else self.places(place[0])
         self._marks.update({target: "rejected" for target in targets if self.mark(target) == "undecided"})
 
-    def take_back(self) -> bool:
+    def take_back(self) -> Place | None:
+        """Undo the last change; the place it was made at, None where there is nothing to undo."""
         if not self._undo:
-            return False
-        self._marks, self._comments = self._undo.pop()
-        return True
+            return None
+        place, self._marks, self._comments = self._undo.pop()
+        return place
 
     def tally(self, number: int | None = None) -> Tally:
         marks = [self.mark(place) for place in self.places(number)]
@@ -82,6 +83,6 @@ class Decisions:
         )
         return ReviewDecision(accepted, comments, commit_message=commit_message)
 
-    def _remember(self) -> None:
-        self._undo.append((dict(self._marks), dict(self._comments)))
+    def _remember(self, place: Place) -> None:
+        self._undo.append((place, dict(self._marks), dict(self._comments)))
         del self._undo[:-200]

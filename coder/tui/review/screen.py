@@ -63,7 +63,15 @@ class FootLine(Input):
         self.display = False
 
     async def on_key(self, event: events.Key) -> None:
-        await run_bound(self, event)
+        if self.display and event.key != "enter":
+            await run_bound(self, event)
+            return
+        event.stop()
+        event.prevent_default()
+        if self.display:
+            cast("ReviewScreen", self.screen).take_line(self.value)
+        else:  # typed after Enter, and sent here before it was dealt with
+            self.app.post_message(events.Key(event.key, event.character))
 
 
 class Title(Row):
@@ -200,8 +208,10 @@ class ReviewScreen(Screen[ReviewDecision]):
         self._refresh()
 
     def action_take_back(self) -> None:
-        if self.decisions.take_back():
+        place = self.decisions.take_back()
+        if place is not None:
             self.diff.lay_out()
+            self.diff.go((place[0], max(0, place[1])))
             self._refresh()
 
     def _refresh(self) -> None:
@@ -271,16 +281,19 @@ class ReviewScreen(Screen[ReviewDecision]):
         self.query_one(Hints).show(self._hints())
         self.set_focus(self.diff)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def take_line(self, text: str) -> None:
+        """What was written at the foot is a comment or a search."""
         self._close_line()
         if self._commented is not None:
-            self.decisions.remark(self._commented, event.value.strip())
+            before = self.decisions.tally()
+            self.decisions.remark(self._commented, text.strip())
             self.diff.lay_out()
+            if self.decisions.tally() != before:  # it also rejected something: go on as after any decision
+                self._changed(self.diff.cursor)
             self._refresh()
-        elif event.value:
-            self._found = event.value
-            if not self.diff.find(event.value):
+        elif text:
+            self._found = text
+            if not self.diff.find(text):
                 self.notify("Nothing found.", markup=False)
 
     # ── ending ──
@@ -313,5 +326,6 @@ class ReviewScreen(Screen[ReviewDecision]):
     def _leave_if(self, yes: bool | None) -> None:
         if yes:
             places = [place for place in self.decisions.places() if self.decisions.mark(place) == "accepted"]
-            self.decisions.decide(places, "rejected")
+            if places:
+                self.decisions.decide(places, "rejected")
             self.dismiss(self.decisions.answer())

@@ -1,0 +1,214 @@
+"""The review as a person uses it: what their keys decide, and what never decides."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from coder.values import Comment, Proposal, ReviewDecision
+from tests.screen_kit import Shown, drive
+from tests.scripted import changed, hunk, proposal_of, reviewing
+
+ONE = hunk(" def price():", "-    return 1", "+    return 2")
+TWO = hunk(" def tax():", "-    return 3", "+    return 4", start=40)
+SHOP = changed("src/shop.py", ONE, TWO)
+TILL = changed("src/till.py", hunk("-old = 1", "+new = 1"))
+CI = changed(".github/workflows/ci.yml", hunk("-on: push", "+on: pull_request"), protected="it runs in CI")
+
+
+def review(
+    proposal: Proposal, act: Callable[[Shown], Awaitable[None]], size: tuple[int, int] = (120, 40)
+) -> list[object]:
+    """The answers that `act` gives to one review."""
+
+    async def reviewed(screen: Shown) -> None:
+        await screen.write("go")
+        await screen.sees("Review")
+        await screen.grace()
+        await act(screen)
+        await screen.until(lambda: bool(screen.session.answers), "an answer")
+
+    session = drive(reviewing(proposal), reviewed, size=size)
+    assert session is not None
+    return session.answers
+
+
+def press(*keys: str) -> Callable[[Shown], Awaitable[None]]:
+    async def act(screen: Shown) -> None:
+        await screen.press(*keys)
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("keys", "accepted"),
+    [
+        (["a", "x", "x", "enter"], {"src/shop.py": {0}}),
+        (["x", "a", "a", "enter"], {"src/shop.py": {1}, "src/till.py": {0}}),
+        (["A", "x", "enter"], {"src/shop.py": {0, 1}}),
+        (["ctrl+a", "enter"], {"src/shop.py": {0, 1}, "src/till.py": {0}}),
+        (["n", "n", "a", "enter", "y"], {"src/till.py": {0}}),
+        (["right_square_bracket", "a", "X", "enter"], {"src/till.py": {0}}),
+        (["a", "z", "x", "a", "x", "enter"], {"src/shop.py": {1}}),
+        (["X", "x", "enter"], {}),
+    ],
+)
+def test_only_what_was_accepted_is_in_the_answer(keys: list[str], accepted: dict[str, set[int]]) -> None:
+    assert review(proposal_of(SHOP, TILL), press(*keys)) == [ReviewDecision(accepted)]
+
+
+def test_undecided_hunks_are_named_before_they_are_left_out() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("a", "enter")
+        await screen.sees("2 hunks undecided: not applied")
+        await screen.press("enter")  # the untouched answer is no
+        assert not screen.session.answers
+        await screen.press("enter", "y")
+
+    assert review(proposal_of(SHOP, TILL), act) == [ReviewDecision({"src/shop.py": {0}})]
+
+
+def test_enter_applies_nothing_while_nothing_is_accepted() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("enter", "enter")
+        assert not screen.session.answers
+        await screen.press("ctrl+a", "enter")
+
+    assert review(proposal_of(TILL), act) == [ReviewDecision({"src/till.py": {0}})]
+
+
+def test_leaving_asks_and_accepts_nothing() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("a", "escape", "n")
+        assert not screen.session.answers
+        await screen.press("escape", "y")
+
+    assert review(proposal_of(SHOP), act) == [ReviewDecision()]
+
+
+def test_keys_typed_before_the_review_appeared_do_not_decide() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("go")
+        await screen.sees("Review")
+        await screen.press("a", "ctrl+a", "enter", "y")
+        await screen.sees("·3")  # three hunks, all undecided
+        assert not screen.session.answers
+        await screen.grace()
+        await screen.press("x", "a", "a", "enter")
+
+    session = drive(reviewing(proposal_of(SHOP, TILL)), act)
+    assert session is not None
+    assert session.answers == [ReviewDecision({"src/shop.py": {1}, "src/till.py": {0}})]
+
+
+def test_keys_act_in_the_order_they_were_typed() -> None:
+    async def act(screen: Shown) -> None:
+        screen.send("c", "a", "x", " ", "z", "enter")
+        screen.send("a", "a", "enter")
+
+    comment = Comment("src/shop.py", 0, "ax z")
+    assert review(proposal_of(SHOP, TILL), act) == [
+        ReviewDecision({"src/shop.py": {1}, "src/till.py": {0}}, comments=(comment,))
+    ]
+
+
+def test_a_comment_rejects_the_hunk_and_goes_back() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("c")
+        await screen.write("use Decimal")
+        await screen.sees("▸ use Decimal")
+        await screen.press("a", "enter")
+
+    comment = Comment("src/shop.py", 0, "use Decimal")
+    assert review(proposal_of(SHOP), act) == [ReviewDecision({"src/shop.py": {1}}, comments=(comment,))]
+
+
+def test_a_comment_on_a_file_names_the_file() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("C")
+        await screen.write("split this")
+        await screen.press("a", "enter")
+
+    comment = Comment("src/shop.py", -1, "split this")
+    assert review(proposal_of(SHOP, TILL), act) == [ReviewDecision({"src/till.py": {0}}, comments=(comment,))]
+
+
+def test_a_protected_file_wants_a_yes_of_its_own() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("ctrl+a")
+        await screen.sees("✓1")
+        assert "PROTECTED  it runs in CI" in screen.text
+        await screen.press("n", "a")
+        await screen.sees("Accept a change to a protected file?")
+        await screen.press("n", "a", "y", "enter")
+
+    assert review(proposal_of(TILL, CI), act) == [ReviewDecision({"src/till.py": {0}, ".github/workflows/ci.yml": {0}})]
+
+
+def test_the_filter_shows_only_what_is_undecided() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("a", "n", "u")
+        text = await screen.until(lambda: "def price" not in screen.text, "the filter")
+        assert "new = 1" in text
+        await screen.press("u")
+        await screen.sees("def price")
+        await screen.press("ctrl+x", "enter")
+
+    assert review(proposal_of(SHOP, TILL), act) == [ReviewDecision({"src/shop.py": {0}})]
+
+
+def test_search_goes_to_the_hunk_that_holds_the_words() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("slash")
+        await screen.write("NEW")
+        await screen.press("a", "x", "x", "enter")
+
+    assert review(proposal_of(SHOP, TILL), act) == [ReviewDecision({"src/till.py": {0}})]
+
+
+def test_decisions_survive_looking_around() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("a", "pagedown", "space", "pageup", "G", "g", "w", "t", "f1", "escape", "j", "k")
+        await screen.sees("✓1")
+        await screen.pilot.resize_terminal(60, 20)
+        await screen.pilot.resize_terminal(120, 40)
+        await screen.press("ctrl+x", "enter")
+
+    assert review(proposal_of(SHOP), act) == [ReviewDecision({"src/shop.py": {0}})]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 15)])
+def test_the_review_is_usable_on_a_small_screen(size: tuple[int, int]) -> None:
+    async def act(screen: Shown) -> None:
+        assert "return 2" in screen.text
+        assert "a accept" in screen.text
+        await screen.press("t")
+        await screen.sees("tests passed")
+        await screen.press("t", "a", "x", "enter")
+
+    assert review(proposal_of(SHOP), act, size) == [ReviewDecision({"src/shop.py": {0}})]
+
+
+def test_interrupting_the_turn_takes_the_review_off_the_screen() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("go")
+        await screen.sees("Review")
+        screen.app.turns.interrupt()
+        await screen.sees("interrupted")
+        assert len(screen.app.screen_stack) == 1
+
+    session = drive(reviewing(proposal_of(SHOP)), act)
+    assert session is not None
+    assert not session.answers
+
+
+def test_a_proposal_seen_again_cannot_be_decided() -> None:
+    async def act(screen: Shown) -> None:
+        screen.app.proposal = proposal_of(SHOP)
+        await screen.write("/diff")
+        await screen.sees("def price")
+        await screen.press("a", "ctrl+a", "c", "enter")
+        await screen.sees("✓0 ✗0 ·2")
+        await screen.press("escape")
+        await screen.until(lambda: len(screen.app.screen_stack) == 1)
+
+    drive(reviewing(proposal_of(SHOP)), act)
