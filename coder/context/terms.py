@@ -44,6 +44,11 @@ def numbers(word: str) -> tuple[int, ...]:
     return tuple(number(term) for term in terms(word))
 
 
+def term_numbers(text: str) -> frozenset[int]:
+    """The terms that occur in `text`, a path for instance."""
+    return frozenset(found for word in words(text) for found in numbers(word))
+
+
 def count(text: str) -> Counter[int]:
     """How often each term (by number) occurs in `text`."""
     return count_words(Counter(words(text)))

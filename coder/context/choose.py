@@ -1,0 +1,119 @@
+"""From a ranking to the entries of a plan: which files are shown in which form, within the budget."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from coder.context.corpus import Corpus, Document
+from coder.context.excerpt import Range, best_ranges, outline_text, part_text
+from coder.context.index import Index
+from coder.context.outline import Symbol
+from coder.context.pack import Candidate, by_value, pack
+from coder.context.rank import Ranking
+from coder.context.reasons import Explainer
+from coder.text import redact
+from coder.values import ContextEntry, ContextMode
+
+READ_AHEAD = 2  # times the budget: what is read and counted exactly, by rough size
+
+Read = Callable[[Sequence[Document]], Mapping[str, str]]
+"""Texts by path, as they may be shown; unreadable ones left out."""
+
+
+class Meter(Protocol):
+    """What things cost in tokens."""
+
+    def whole(self, documents: Sequence[Document], read: Read) -> Mapping[str, int]:
+        """Each document in full, tags included; those that cannot be shown are left out."""
+        ...
+
+    def text(self, text: str) -> int: ...
+    def tags(self, path: str) -> int: ...
+    def name(self, path: str) -> int: ...
+
+
+class Choice:
+    """The choice for one ranking: the forms of files, worked out as `pack` asks for them."""
+
+    def __init__(self, corpus: Corpus, ranking: Ranking, index: Index, meter: Meter, read: Read) -> None:
+        self._ranking = ranking
+        self._ranked = [corpus.documents[place] for place in ranking.order]
+        self._by_path = {document.path: document for document in self._ranked}
+        self._index, self._meter, self._read = index, meter, read
+        self._symbols: dict[str, tuple[Symbol, ...]] = {}
+        self._outlines: dict[str, str] = {}
+        self._parts: dict[str, tuple[tuple[Range, ...], str]] = {}
+        self._weights = {match.term.number: match.weight for match in ranking.matches}
+        self._explainer = Explainer(corpus, ranking)
+
+    def entries(self, budget: int, pinned: Collection[str] = (), *, texts: bool = True) -> tuple[ContextEntry, ...]:
+        """What is shown, best first. Without `texts` files in full carry none: they are only accounted for."""
+        candidates = self._candidates(budget, pinned)
+        modes = pack(candidates, budget, self, pinned)
+        full = [document for document in self._ranked if modes.get(document.path) == "full"]
+        shown = self._read(full) if texts else {}
+        costs = {candidate.path: candidate for candidate in candidates}
+        return tuple(
+            self._entry(place, modes[document.path], costs[document.path], shown.get(document.path, ""))
+            for place, document in zip(self._ranking.order, self._ranked, strict=True)
+            if document.path in modes
+        )
+
+    def _candidates(self, budget: int, pinned: Collection[str]) -> list[Candidate]:
+        scored = zip(self._ranking.order, self._ranked, strict=True)
+        rough = [
+            Candidate(
+                document.path, self._ranking.scores[place], document.size // 4, 0, self._meter.name(document.path)
+            )
+            for place, document in scored
+        ]
+        ahead, left = [self._by_path[path] for path in pinned if path in self._by_path], READ_AHEAD * budget
+        for candidate in by_value(rough):
+            if candidate.size <= min(left, budget) and candidate.path not in pinned:
+                ahead.append(self._by_path[candidate.path])
+                left -= candidate.size
+        whole = self._meter.whole(ahead, self._read)
+        return [Candidate(each.path, each.score, each.size, whole.get(each.path, 0), each.name) for each in rough]
+
+    def outline(self, path: str) -> int:
+        if path not in self._outlines:
+            self._outlines[path] = redact(outline_text(self.symbols(path), self._weights))
+        text = self._outlines[path]
+        return self._meter.text(text) + self._meter.tags(path) if text else 0
+
+    def part(self, path: str, most: int) -> int:
+        document = self._by_path[path]
+        text = self._read([document]).get(path, "")
+        most -= self._meter.tags(path) + 20  # the list of ranges
+        ranges = best_ranges(text, self.symbols(path), self._weights, most, self._meter.text)
+        if not ranges:
+            return 0
+        self._parts[path] = (ranges, part_text(text, ranges))
+        return self._part_cost(path)
+
+    def _part_cost(self, path: str) -> int:
+        ranges, text = self._parts[path]
+        return self._meter.text(text) + self._meter.tags(path) + 6 * len(ranges)
+
+    def symbols(self, path: str) -> tuple[Symbol, ...]:
+        if path not in self._symbols:
+            start = self._ranked.index(self._by_path[path])
+            ahead = self._ranked[start : start + 30]  # those asked for next, in one query
+            found = self._index.symbols([document.key for document in ahead])
+            for document in ahead:
+                facts = found.get(document.key)
+                self._symbols[document.path] = facts.outline() if facts else ()
+        return self._symbols[path]
+
+    def _entry(self, place: int, mode: ContextMode, cost: Candidate, text: str) -> ContextEntry:
+        document = self._by_path[cost.path]
+        symbols = self.symbols(cost.path) if self._explainer.declares(place) else ()
+        reasons = self._explainer.reasons(place, symbols) if mode != "name" else ()
+        ranges: tuple[Range, ...] = ()
+        tokens = cost.name
+        if mode == "full":
+            tokens = cost.whole
+        elif mode == "part":
+            (ranges, text), tokens = self._parts[cost.path], self._part_cost(cost.path)
+        elif mode == "outline":
+            text, tokens = self._outlines[cost.path], self.outline(cost.path)
+        return ContextEntry(cost.path, mode, tokens, reasons, ranges, text, document.oid)

@@ -1,0 +1,133 @@
+"""One tree as the ranking sees it: for each file its terms, its kind and what it is called; the past of the project.
+
+Built from the index, held in memory for as long as the tree is looked at. Reads no content.
+"""
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from coder.context.facts import Facts, facts_key
+from coder.context.history import History, present
+from coder.context.index import File, Index
+from coder.context.kinds import Kind, kind_of
+from coder.context.terms import term_numbers
+from coder.context.withheld import NO_RULES, Rules
+
+LATELY = 40  # commits after which a change counts for 1/e
+
+# Files of these names stand for their folder: `cache/index.ts` is what others call "cache".
+FOLDER_NAMES = frozenset(["__init__", "index", "mod", "lib", "main", "package-info"])
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file. `ids` are sorted term numbers, `counts` three bytes for each (see Facts); `words` and so on are how
+    many there are in all. `name` and `folders` are the term numbers of the path's last part and of the rest."""
+
+    path: str
+    oid: str
+    size: int
+    kind: Kind
+    ids: "array[int]"
+    counts: bytes
+    words: int
+    comment_words: int
+    name_words: int
+    lines: int
+    imports: str
+    name: frozenset[int]
+    folders: frozenset[int]
+
+    @property
+    def key(self) -> str:
+        return facts_key(self.oid, self.path)
+
+    @property
+    def stem(self) -> str:
+        """The last part of the path up to its first dot, in lower case."""
+        name = self.path.rpartition("/")[2]
+        return (name.split(".")[0] or name).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class PastCommit:
+    """One commit: terms of its message, the documents it changed that still exist, and how much it says of each."""
+
+    terms: frozenset[int]
+    documents: tuple[int, ...]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Commits newest first; for each document in how many of them it was, and how much it was changed lately."""
+
+    commits: tuple[PastCommit, ...]
+    times: tuple[int, ...]
+    lately: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """All files of a tree that may be shown, in the tree's order. `back` maps the others to why their content keeps
+    them from the model."""
+
+    documents: tuple[Document, ...]
+    past: Past
+    back: dict[str, str] = field(default_factory=dict)
+
+
+def load_corpus(index: Index, files: Sequence[File], history: History, rules: Rules = NO_RULES) -> Corpus:
+    """The corpus of `files` as far as the index knows them; a file it does not know yet is there by its name."""
+    facts = dict(index.facts(list(dict.fromkeys(facts_key(file.oid, file.path) for file in files))))
+    folders: dict[str, frozenset[int]] = {}
+    documents: list[Document] = []
+    back: dict[str, str] = {}
+    for file in files:
+        found = facts.get(facts_key(file.oid, file.path), Facts())
+        secret_allowed = found.why.startswith("holds a secret") and rules.allows_secrets(file.path)
+        if found.why and found.why != "minified" and not secret_allowed:
+            back[file.path] = found.why
+        else:
+            documents.append(_document(file, found, folders))
+    return Corpus(tuple(documents), _past(history, documents), back)
+
+
+def _document(file: File, facts: Facts, folders: dict[str, frozenset[int]]) -> Document:
+    folder, _, name = file.path.rpartition("/")
+    if folder not in folders:
+        folders[folder] = term_numbers(folder)
+    stem = name.split(".")[0] or name
+    ids = array("I")
+    ids.frombytes(facts.ids)
+    return Document(
+        file.path,
+        file.oid,
+        file.size,
+        kind_of(file.path),
+        ids,
+        facts.counts,
+        max(1, facts.words),
+        facts.comment_words,
+        facts.name_words,
+        facts.lines,
+        facts.imports,
+        term_numbers(stem),
+        folders[folder],
+    )
+
+
+def _past(history: History, documents: Sequence[Document]) -> Past:
+    places = present(history, [document.path for document in documents])
+    times, lately, commits = [0] * len(documents), [0.0] * len(documents), []
+    for age, commit in enumerate(history.commits):
+        changed = tuple(dict.fromkeys(places[path] for path in commit.paths if places[path] >= 0))
+        sources = sum(documents[place].kind == "source" for place in changed)
+        share = 1.0 / math.sqrt(sources or 1)  # a commit that changed much says little of each
+        commits.append(PastCommit(frozenset(commit.terms), changed, share))
+        for place in changed:
+            times[place] += 1
+            lately[place] += share * math.exp(-age / LATELY)
+    return Past(tuple(commits), tuple(times), tuple(lately))

@@ -1,0 +1,110 @@
+"""The ranking: one score per file for a task, from signals with fixed weights. Pure, and the same in every process.
+
+The weights were fitted on 144 commits of 16 public repositories (message → files changed) as a conditional logit and
+checked on repositories left out of the fit. Scores are log-odds up to a constant.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coder.context.corpus import Corpus
+from coder.context.imports import by_name, targets
+from coder.context.kinds import Kind
+from coder.context.signals import (
+    Match,
+    Signal,
+    bm25f,
+    changed_lately,
+    changes_together,
+    find_echo,
+    find_matches,
+    mentioned,
+    near_commits,
+    scope_folder,
+    spoken_of,
+)
+from coder.context.task import Task
+
+LIKELY = 20  # files whose company counts
+
+WEIGHTS = {
+    "words": 5.0,
+    "lately": 1.3,
+    "spoken": 1.3,
+    "together": 1.8,
+    "scope": 1.6,
+    "near": 1.4,
+    "imported": 3.0,
+    "mentioned": 4.0,
+}
+KIND_WEIGHTS: dict[Kind, float] = {
+    "source": 0.0,
+    "test": -4.0,
+    "example": -3.0,
+    "prose": -4.0,
+    "tooling": -3.0,
+    "vendored": -2.0,
+    "generated": -3.0,
+    "data": -3.5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """`order` holds the documents' places, best first; `scores` and each signal are by place. `likely`: the share of
+    the likeliest ones before their company was looked at."""
+
+    order: tuple[int, ...]
+    scores: tuple[float, ...]
+    signals: dict[str, Signal]
+    matches: tuple[Match, ...]
+    likely: dict[int, float]
+
+
+def rank(corpus: Corpus, task: Task) -> Ranking:
+    documents = corpus.documents
+    matches = find_matches(documents, task)
+    echo = find_echo(corpus, task)
+    signals = {
+        "words": bm25f(documents, matches),
+        "spoken": spoken_of(corpus, task, echo),
+        "near": near_commits(corpus, echo),
+        "lately": changed_lately(corpus),
+        "scope": scope_folder(documents, task),
+        "mentioned": mentioned(documents, task),
+    }
+    first = weigh(corpus, signals)
+    likely = shares(first)
+    signals["together"] = changes_together(corpus, likely)
+    signals["imported"] = imported_by(corpus, likely)
+    scores = weigh(corpus, signals)
+    order = sorted(range(len(documents)), key=lambda place: (-scores[place], documents[place].path))
+    return Ranking(tuple(order), tuple(scores), signals, matches, likely)
+
+
+def weigh(corpus: Corpus, signals: dict[str, Signal]) -> Signal:
+    scores = [KIND_WEIGHTS[document.kind] for document in corpus.documents]
+    for name, signal in signals.items():
+        weight = WEIGHTS[name]
+        scores = [score + weight * value for score, value in zip(scores, signal, strict=True)]
+    return scores
+
+
+def shares(scores: Sequence[float]) -> dict[int, float]:
+    """The likeliest documents, each with its share of the probability."""
+    order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[:LIKELY]
+    odds = {place: math.exp(scores[place] - scores[order[0]]) for place in order}
+    total = math.fsum(odds.values())
+    return {place: value / total for place, value in odds.items()}
+
+
+def imported_by(corpus: Corpus, likely: dict[int, float]) -> Signal:
+    """How likely the files are that import a file."""
+    names = by_name(corpus.documents)
+    found = [0.0] * len(corpus.documents)
+    for place, share in likely.items():
+        others = targets(corpus.documents[place], names) - {place}
+        for other in sorted(others):
+            found[other] += share / math.sqrt(len(others))
+    return found

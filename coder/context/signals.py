@@ -1,0 +1,195 @@
+"""What speaks for a file: each signal gives one number per document of a corpus. Pure; weighed in coder.context.rank.
+
+The lexical ones are BM25F (Robertson, Zaragoza, Taylor 2004) over path, declared names, comments and the rest; those
+of history compare the task with the messages of past commits.
+"""
+
+import heapq
+import math
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from coder.context.corpus import Corpus, Document
+from coder.context.task import Task, Term
+
+Signal = list[float]
+
+NAME_WEIGHT, DECLARED_WEIGHT, FOLDER_WEIGHT = 8.0, 3.0, 4.0  # beside 1 for comments and for the rest
+SATURATION = 4.0
+LENGTH = 0.5  # how much of a field's length counts against it (b of BM25)
+NEAREST = 10  # past commits whose files are taken for likely ones
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where one term of the task occurs: by document how often everywhere, in comments, among declared names; and the
+    documents whose file name or folders hold it. `idf` is its rarity among sources."""
+
+    term: Term
+    hits: dict[int, tuple[int, int, int]]
+    names: frozenset[int]
+    folders: frozenset[int]
+    idf: float
+
+    @property
+    def weight(self) -> float:
+        return self.term.weight * self.idf
+
+
+def find_matches(documents: Sequence[Document], task: Task) -> tuple[Match, ...]:
+    """The terms of the task (neighbouring pairs left out) and where they occur."""
+    sources = {place for place, document in enumerate(documents) if document.kind == "source"} or set(
+        range(len(documents))
+    )
+    matches = []
+    for term in task.terms:
+        if term.spelling == "pair":
+            continue
+        hits = dict(_occurrences(documents, term.number))
+        names = frozenset(place for place, document in enumerate(documents) if term.number in document.name)
+        folders = frozenset(place for place, document in enumerate(documents) if term.number in document.folders)
+        known = len(sources & (hits.keys() | names))
+        matches.append(Match(term, hits, names, folders, rarity(known, len(sources))))
+    return tuple(matches)
+
+
+def _occurrences(documents: Sequence[Document], number: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    for place, document in enumerate(documents):
+        ids = document.ids
+        at = bisect_left(ids, number)
+        if at < len(ids) and ids[at] == number:
+            everywhere, comments, names = document.counts[3 * at : 3 * at + 3]
+            yield place, (everywhere, comments, names)
+
+
+def rarity(known: int, total: int) -> float:
+    """The idf of BM25, never below zero."""
+    return math.log(1 + (total - known + 0.5) / (known + 0.5))
+
+
+def bm25f(documents: Sequence[Document], matches: Sequence[Match]) -> Signal:
+    """How well the words of each file match the task's, by field, against the file's length. 1 for the best."""
+    sources = [document.words for document in documents if document.kind == "source"]
+    mean = sum(sources) / len(sources) if sources else sum(document.words for document in documents) / len(documents)
+    scores = [0.0] * len(documents)
+    for match in matches:
+        weight = match.weight
+        for place in match.hits.keys() | match.names | match.folders:
+            everywhere, comments, declared = match.hits.get(place, (0, 0, 0))
+            length = documents[place].words / mean
+            frequency = (max(everywhere - declared, comments)) / (1 - LENGTH + LENGTH * length)
+            if declared:
+                frequency += DECLARED_WEIGHT * declared / (1 - LENGTH + LENGTH * math.sqrt(length))
+            if place in match.names:
+                frequency += NAME_WEIGHT
+            if place in match.folders:
+                frequency += FOLDER_WEIGHT
+            scores[place] += weight * frequency / (frequency + SATURATION)
+    return relative(scores)
+
+
+def relative(signal: Signal) -> Signal:
+    """Divided by its largest value, so that tasks of all lengths compare."""
+    top = max(signal, default=0.0)
+    return [value / top for value in signal] if top > 0 else signal
+
+
+# ── history ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What past messages say of the task. `spoken`: by term number, how often it was said of each document;
+    `near`: the commits most like the task, with their likeness, best first."""
+
+    spoken: dict[int, dict[int, float]]
+    near: tuple[tuple[float, int], ...]
+
+
+def find_echo(corpus: Corpus, task: Task) -> Echo:
+    wanted = {term.number: term.weight for term in task.terms}
+    numbers = frozenset(wanted)
+    told = [(age, commit, numbers & commit.terms) for age, commit in enumerate(corpus.past.commits)]
+    frequency: dict[int, int] = defaultdict(int)
+    for _, _, common in told:
+        for number in common:
+            frequency[number] += 1
+    weights = {number: wanted[number] * rarity(frequency[number], len(told)) for number in wanted}
+    total = sum(weights.values()) + 1
+    spoken: dict[int, dict[int, float]] = {number: {} for number in wanted}
+    likeness = []
+    for age, commit, common in told:
+        if not common or not commit.documents:
+            continue
+        for number in common:
+            by_document = spoken[number]
+            for place in commit.documents:
+                by_document[place] = by_document.get(place, 0.0) + commit.share
+        shared = math.fsum(weights[number] for number in common)
+        likeness.append((shared / total / math.sqrt(1 + len(commit.terms) / 10), -age))
+    return Echo(spoken, tuple((alike, -age) for alike, age in heapq.nlargest(NEAREST, likeness)))
+
+
+def spoken_of(corpus: Corpus, task: Task, echo: Echo) -> Signal:
+    """The share of a file's commits whose messages use the task's words. 1 for the best."""
+    scores = [0.0] * len(corpus.documents)
+    for term in task.terms:
+        by_document = echo.spoken[term.number]
+        if term.spelling != "pair" and by_document:
+            weight = term.weight * rarity(len(by_document), len(scores))
+            for place, times in by_document.items():
+                scores[place] += weight * times / (corpus.past.times[place] + 3)
+    return relative(scores)
+
+
+def near_commits(corpus: Corpus, echo: Echo) -> Signal:
+    """Files of the past commits whose messages are most like the task. 1 for the best."""
+    scores = [0.0] * len(corpus.documents)
+    for alike, age in echo.near:
+        commit = corpus.past.commits[age]
+        for place in commit.documents:
+            scores[place] += alike * commit.share
+    return relative(scores)
+
+
+def changed_lately(corpus: Corpus) -> Signal:
+    return [math.log1p(times) for times in corpus.past.lately]
+
+
+def changes_together(corpus: Corpus, shares: dict[int, float]) -> Signal:
+    """How much of a file's changes went with changes of the likely files (`shares` by document). 1 for the best."""
+    scores = [0.0] * len(corpus.documents)
+    for age, commit in enumerate(corpus.past.commits):
+        if len(commit.documents) < 2:
+            continue
+        present = math.fsum(shares[place] for place in commit.documents if place in shares)
+        if present > 0:
+            strength = math.exp(-age / 800) / math.sqrt(len(commit.documents))
+            for place in commit.documents:
+                scores[place] += strength * (present - shares.get(place, 0.0))
+    return relative([score / (times + 5) for score, times in zip(scores, corpus.past.times, strict=True)])
+
+
+# ── names and folders ────────────────────────────────────────────────────────────────────────────
+
+
+def scope_folder(documents: Sequence[Document], task: Task) -> Signal:
+    """Whether the part that the task says it is about (`fix(cli): …`) is a folder above the file."""
+    return relative([float(len(task.scope & document.folders - document.name)) for document in documents])
+
+
+def mentioned(documents: Sequence[Document], task: Task) -> Signal:
+    """1 for a file that the task spells out by its path, or by its name with the extension."""
+    if not task.paths:
+        return [0.0] * len(documents)
+    tails = {path.removeprefix("./").removeprefix("/") for path in task.paths}
+    return [
+        float(document.path in tails or document.path.rpartition("/")[2] in tails or _ends_in(document.path, tails))
+        for document in documents
+    ]
+
+
+def _ends_in(path: str, tails: set[str]) -> bool:
+    return any("/" in tail and path.endswith("/" + tail) for tail in tails)

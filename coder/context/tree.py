@@ -1,0 +1,104 @@
+"""One snapshot on its way into a plan: the files that may be shown, their texts, and what the index knows of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from coder.context.corpus import Corpus, load_corpus
+from coder.context.history import Log, read_history
+from coder.context.index import Blobs, File, Index, Progress
+from coder.context.withheld import Rules, shown_text, withheld
+from coder.values import Withheld
+
+CODERIGNORE_BYTES = 256 * 1024
+
+
+class Tree(Protocol):
+    """A snapshot: its files, and those that could not become part of it."""
+
+    @property
+    def files(self) -> Sequence[File]: ...
+    @property
+    def withheld(self) -> Sequence[Withheld]: ...
+
+
+class Located(Protocol):
+    @property
+    def head(self) -> str: ...
+
+
+class Source(Blobs, Log, Protocol):
+    """A `coder.repo.Repository`, as far as a plan needs it."""
+
+    @property
+    def location(self) -> Located: ...
+
+
+class Named(Protocol):
+    """A file by its path and blob: a TreeFile or a Document."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def oid(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """The files that may be shown, and the rest with the reason."""
+
+    files: tuple[File, ...]
+    withheld: tuple[Withheld, ...]
+
+
+def rules_for(repository: Blobs, snapshot: Tree, exclude: Iterable[str] = ()) -> Rules:
+    """The user's rules for a tree: `.coderignore` at its root, if it is a file of reasonable size, and `exclude`."""
+    for file in snapshot.files:
+        if file.path == ".coderignore" and file.mode.startswith("100") and file.size <= CODERIGNORE_BYTES:
+            content = repository.read_blobs([file.oid]).get(file.oid, b"")
+            return Rules(content.decode("utf-8", "replace").splitlines(), exclude)
+    return Rules((), exclude)
+
+
+def sift(snapshot: Tree, rules: Rules) -> Sifted:
+    """Part the files that may be shown from those that the path, the mode or the size keeps back."""
+    shown: list[File] = []
+    back = list(snapshot.withheld)
+    known = {item.path for item in back}
+    for file in snapshot.files:
+        if file.path in known:
+            continue
+        why = {"120000": "symbolic link", "160000": "submodule"}.get(file.mode) or withheld(
+            file.path, b"", size=file.size, rules=rules
+        )
+        if file.size < 0 and not why:
+            why = "not in this clone"
+        if why:
+            back.append(Withheld(file.path, why))
+        else:
+            shown.append(file)
+    return Sifted(tuple(shown), tuple(back))
+
+
+def read_texts(repository: Blobs, files: Sequence[Named], rules: Rules) -> tuple[dict[str, str], tuple[Withheld, ...]]:
+    """The text of each file by path as it may be shown, and the files whose content keeps them back."""
+    blobs = repository.read_blobs(dict.fromkeys(file.oid for file in files))
+    texts: dict[str, str] = {}
+    back: list[Withheld] = []
+    for file in files:
+        content = blobs.get(file.oid)
+        why = "unreadable" if content is None else withheld(file.path, content, rules=rules)
+        if why or content is None:
+            back.append(Withheld(file.path, why))
+        else:
+            texts[file.path] = shown_text(content)
+    return texts, tuple(back)
+
+
+def load_tree(
+    repository: Source, files: Sequence[File], rules: Rules, index: Index, progress: Progress, seconds: float
+) -> Corpus:
+    """The corpus of sifted `files`, after the index has read what it did not know (for `seconds` at most)."""
+    index.update(repository, files, progress, seconds)
+    history = read_history(repository, repository.location.head, index)
+    return load_corpus(index, files, history, rules)
