@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.schemas import check_line, check_result
+
 CALC = "def add(a, b):\n    return a - b\n"
 FIXED = "def add(a, b):\n    return a + b\n"
 TEST = """import unittest
@@ -71,12 +73,22 @@ class Ended:
 
     @property
     def result(self) -> dict[str, Any]:
-        """stdout as the one JSON object it must be."""
-        return json.loads(self.out)
+        """stdout as the one JSON object it must be; a result is checked against its schema."""
+        value: dict[str, Any] = json.loads(self.out)
+        if "schema" in value:
+            check_result(value)
+            assert value["exit_code"] == self.code
+        return value
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
+        """stdout as lines of events that end with the one result, each checked against the schema."""
+        values: list[dict[str, Any]] = [json.loads(line) for line in self.out.splitlines()]
+        for value in values:
+            check_line(value)
+        assert [value["type"] == "result" for value in values] == [False] * (len(values) - 1) + [True]
+        assert [value["seq"] for value in values] == list(range(len(values)))
+        return values
 
 
 def coder(root: Path, *args: str, env: Mapping[str, str] | None = None, stdin: str | None = "") -> Ended:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trust": ("trust", "List, add or remove trusted repositories."),
     "config": ("config", "Show the effective settings and where each comes from."),
     "doctor": ("doctor", "Check the environment and say what to do about it."),
+    "schema": ("schema", "Print a JSON Schema: of the events, of the result, or of the configuration."),
     "demo": ("demo", "The whole job on a sample repository, without a key: the model is a recording."),
 }
 

@@ -76,6 +76,7 @@ def tests_object(evidence: Evidence) -> dict[str, Any]:
         "flaky": list(evidence.flaky),
         "tree": evidence.tree,
         "log": deciding.log if deciding else "",
+        "note": evidence.note,
     }
 
 
