@@ -19,7 +19,7 @@ from coder.sandbox.values import View
 class Scene:
     """A view made ready. `root` is the repository, `cwd` where the command finds the view of it, `home` and
     `temporary` its own directories. `steps` are the mounts still to be made; without any, `cwd` is a copy.
-    `environ` is what the command needs to find its way in a copy."""
+    `environ` is what the command needs to find its toolchain, and its way in a copy."""
 
     root: str
     cwd: str
@@ -57,7 +57,7 @@ def with_mounts(view: View, run: Path, seen: Layout, *, overlay: bool) -> Scene:
     steps += [_fresh(path, seen) for path in seen.inner]
     steps += [("empty", path) if os.path.isdir(path) else ("bind", path, "/dev/null") for path in seen.masked]
     steps.append(("dev",))
-    return Scene(root, root, seen.home, "/tmp", run, seen, tuple(steps), overlay)
+    return Scene(root, root, seen.home, "/tmp", run, seen, tuple(steps), overlay, layout.default_homes(seen))
 
 
 def with_copy(view: View, run: Path, seen: Layout) -> Scene:

@@ -26,6 +26,7 @@ Side = Literal["base", "draft"]
 
 BASE_ALWAYS_BELOW_S = 120.0  # a run this short is repeated on the base even if it passed, to tell what was fixed
 _RERUN_BELOW_S = 60.0
+_ATTEMPTS = 2  # an editor that saves a file meanwhile should not cost the evidence
 _DOUBTFUL = ("Timeout", "TimeLimit", "Connection", "Socket", "OSError", "BlockingIO", "BrokenPipe", "Interrupted")
 _NOT_WALKED = frozenset({".git", "node_modules", ".venv", "venv", ".tox", ".nox", "target", "__pycache__"})
 _MOST_WALKED = 20_000
@@ -54,51 +55,50 @@ class Verifier:
         """
         if not commands:
             return Evidence(tree=tree, note="no test command")
-        under = (await asyncio.to_thread(self._repository.snapshot)).tree
-        masked = await asyncio.to_thread(self._secrets, under)
-        runs = []
-        try:
+        for _ in range(_ATTEMPTS):
+            under = (await asyncio.to_thread(self._repository.snapshot)).tree
+            ground = _Ground(under, await asyncio.to_thread(self._secrets, under))
+            try:
+                runs = [await self._compare(command, ground, snapshot, tree) for command in commands]
+            except SandboxError as error:
+                return Evidence(tree=tree, note=f"the sandbox failed: {error}")
+            if (await asyncio.to_thread(self._repository.snapshot)).tree == under:
+                return _weigh(tree, runs)
             for command in commands:
-                runs.append(await self._compare(command, under, snapshot, tree, masked))
-        except SandboxError as error:
-            return Evidence(tree=tree, note=f"the sandbox failed: {error}")
-        after = (await asyncio.to_thread(self._repository.snapshot)).tree
-        if after != under:
-            return Evidence(tree=tree, note="the working tree changed while the tests ran, so they prove nothing")
-        return _weigh(tree, runs)
+                _base_reports.pop(self._base_key(command, snapshot), None)
+        return Evidence(tree=tree, note="the working tree changed while the tests ran, so they prove nothing")
 
-    async def _compare(
-        self, command: TestCommand, under: str, snapshot: str, tree: str, masked: tuple[str, ...]
-    ) -> "_Run":
-        draft = await self._once(command, under, tree, "draft", masked)
+    async def _compare(self, command: TestCommand, ground: "_Ground", snapshot: str, tree: str) -> "_Run":
+        draft = await self._once(command, ground, tree, "draft")
         base = None
         if snapshot == tree:
             base = draft
         elif not draft.ok or draft.duration_s < BASE_ALWAYS_BELOW_S:
-            base = await self._on_base(command, under, snapshot, masked)
+            base = await self._on_base(command, ground, snapshot)
         difference = compare(base, draft)
         flaky: tuple[str, ...] = ()
         if difference.new and _in_doubt(draft, difference.new):
-            again = await self._once(command, under, tree, "draft", masked)
+            again = await self._once(command, ground, tree, "draft")
             still = compare(base, again).new
             flaky = tuple(name for name in difference.new if name not in still) if again.ran else ()
             difference = dataclasses.replace(difference, new=tuple(n for n in difference.new if n not in flaky))
         return _Run(draft, None if base is draft else base, difference, flaky)
 
-    async def _on_base(self, command: TestCommand, under: str, snapshot: str, masked: tuple[str, ...]) -> TestReport:
-        key = (self._session, str(self._repository.location.root), snapshot, command.argv)
+    def _base_key(self, command: TestCommand, snapshot: str) -> tuple[str, str, str, tuple[str, ...]]:
+        return self._session, str(self._repository.location.root), snapshot, command.argv
+
+    async def _on_base(self, command: TestCommand, ground: "_Ground", snapshot: str) -> TestReport:
+        key = self._base_key(command, snapshot)
         if key not in _base_reports:
-            _base_reports[key] = await self._once(command, under, snapshot, "base", masked)
+            _base_reports[key] = await self._once(command, ground, snapshot, "base")
         return _base_reports[key]
 
-    async def _once(
-        self, command: TestCommand, under: str, tree: str, side: Side, masked: tuple[str, ...]
-    ) -> TestReport:
+    async def _once(self, command: TestCommand, ground: "_Ground", tree: str, side: Side) -> TestReport:
         self._emit(TestStarted(command.argv, side))
         changed = Path(tempfile.mkdtemp(prefix="changed-", dir=self._work))
         try:
-            deleted = await asyncio.to_thread(self._repository.materialise, under, tree, changed)
-            view = View(self._repository.location.root, changed, tuple(deleted), masked)
+            deleted = await asyncio.to_thread(self._repository.materialise, ground.tree, tree, changed)
+            view = View(self._repository.location.root, changed, tuple(deleted), ground.masked)
             log = self._logs / f"{side}-{hashlib.sha256(os.fsencode(changed.name)).hexdigest()[:12]}.log"
             result = await self._sandbox.run(
                 command.argv,
@@ -123,6 +123,14 @@ class Verifier:
         allowed = set(self._settings.sandbox.unmask)
         root = self._repository.location.root
         return tuple(path for path in _walk(root) if path not in known and path not in allowed and looks_secret(path))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Ground:
+    """The working tree as it is while the tests run, and its files that no command may see."""
+
+    tree: str
+    masked: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
