@@ -31,7 +31,7 @@ def is_elision(line: str) -> bool:
 
 
 def parts(hunk: Hunk) -> list[Hunk]:
-    """The hunk cut at its elided context lines; a single one if there are none. Hints go with the first part."""
+    """The hunk cut at its elided context lines; itself alone if there are none. Hints go with the first part."""
     pieces: list[list[int]] = [[]]
     for i, line in enumerate(hunk.lines):
         if line.kind == " " and is_elision(line.text):

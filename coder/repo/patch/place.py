@@ -1,6 +1,5 @@
 """Places a hunk in a file: every reading of the hunk goes down the ladder before the next reading is tried."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -143,7 +142,7 @@ def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int | None) ->
 def _in_parts(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
     """A hunk with "..." lines: each part on the ladder, one below the other, in the only way that fits."""
     parts = elision.parts(hunk)
-    if len(parts) == 1 or any(not part.old for part in parts):
+    if parts in ([], [hunk]) or any(not part.old for part in parts):
         return []
     rungs: list[Rung] = []
     places: list[list[int]] = []
@@ -156,13 +155,31 @@ def _in_parts(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
     _keep_continued(places, [len(part.old) for part in parts])
     if not places[0]:
         raise Unplaced("not_found", 'the parts around "..." do not follow one another in the file')
-    start = _chosen(places[0], parts[0], target, shift)
-    placed: list[Placed] = []
-    for part, rung, starts in zip(parts, rungs, places, strict=True):
-        if placed:
-            start = _only(start for start in starts if start > (placed[-1].rows[-1] or 0))
-        placed.append(Placed(part, tuple(range(start, start + len(part.old))), rung.how, reindent=rung is BARE))
-    return placed
+    try:
+        starts = _one_below_another(parts, places, target, shift)
+    except Unplaced:
+        if (placed := _on_rungs(_joined(parts), target, shift)) is not None:
+            return [placed]  # nothing was left out at the "..."
+        raise
+    return [
+        Placed(part, tuple(range(start, start + len(part.old))), rung.how, reindent=rung is BARE)
+        for part, rung, start in zip(parts, rungs, starts, strict=True)
+    ]
+
+
+def _one_below_another(parts: list[Hunk], places: list[list[int]], target: Target, shift: int | None) -> list[int]:
+    """The line where each part starts. A part that changes nothing only has to be there: the first place will do."""
+    starts: list[int] = []
+    lowest = 0
+    for part, candidates in zip(parts, places, strict=True):
+        below = [start for start in candidates if start >= lowest]
+        starts.append(_chosen(below, part, target, shift) if part.changes else below[0])
+        lowest = starts[-1] + len(part.old)
+    return starts
+
+
+def _joined(parts: list[Hunk]) -> Hunk:
+    return replace(parts[0], lines=tuple(line for part in parts for line in part.lines))
 
 
 def _keep_continued(places: list[list[int]], sizes: list[int]) -> None:
@@ -170,14 +187,6 @@ def _keep_continued(places: list[list[int]], sizes: list[int]) -> None:
     for k in range(len(places) - 2, -1, -1):
         last = max(places[k + 1], default=-1)
         places[k] = [start for start in places[k] if start + sizes[k] <= last]
-
-
-def _only(starts: Iterable[int]) -> int:
-    found = list(islice(starts, _CANDIDATES))
-    if len(found) != 1:
-        lines = tuple(start + 1 for start in found)
-        raise Unplaced("ambiguous", 'a part below "..." has no one place', lines)
-    return found[0]
 
 
 def _is_applied(hunk: Hunk, target: Target) -> bool:
