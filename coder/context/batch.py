@@ -17,7 +17,7 @@ from coder.context.corpus import Corpus, Document
 from coder.context.index import Index
 from coder.context.rank import Ranking, rank
 from coder.context.task import read_task
-from coder.context.tree import load_tree, read_texts, sift, rules_for
+from coder.context.tree import load_tree, read_texts, rules_for, sift
 from coder.context.withheld import Rules
 from coder.errors import Exit, UserError
 from coder.repo.repository import Repository

@@ -18,7 +18,7 @@ from coder.context.index import File, Index, Progress
 from coder.context.rank import rank
 from coder.context.task import read_task
 from coder.context.tokens import count_tokens, estimate_tokens
-from coder.context.tree import Sifted, Source, Tree, load_tree, read_texts, sift, rules_for
+from coder.context.tree import Sifted, Source, Tree, load_tree, read_texts, rules_for, sift
 from coder.context.withheld import Rules
 from coder.store import Places
 from coder.values import ContextEntry, ContextPlan, Withheld
