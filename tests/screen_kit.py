@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textual import events
+from textual.geometry import Size
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
@@ -52,6 +53,12 @@ class Shown:
         """Type `text` and Enter."""
         self.send(*text)
         await self.press("enter")
+
+    async def resize(self, width: int, height: int) -> None:
+        size = Size(width, height)
+        self.app._driver._size = size  # type: ignore[union-attr]
+        self.app.post_message(events.Resize(size, size))
+        await self.pilot.pause(0)
 
     async def sees(self, wanted: str, seconds: float = 8.0) -> str:
         """Wait until `wanted` is on the screen; all of it then."""

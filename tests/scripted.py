@@ -32,6 +32,7 @@ class Scripted:
         self.answers: list[object] = []
         self.chosen: list[tuple[str, str]] = []
         self.closed = False
+        self.planned = ContextPlan(1_000, 10, ())
         emit(SessionStarted("scripted", "/home/ada/shop", "main", "gpt-5.4-mini", "bubblewrap"))
 
     async def run(self, task: str) -> None:
@@ -47,7 +48,7 @@ class Scripted:
         self.emit(Undone(Checkpoint("k1", 0.0, "the change", ("a.py",)), ("a.py",)))
 
     async def plan(self, task: str = "") -> ContextPlan:
-        return ContextPlan(1_000, 10, ())
+        return self.planned
 
     def pin(self, path: str) -> None:
         self.chosen.append(("pin", path))

@@ -169,8 +169,8 @@ def test_decisions_survive_looking_around() -> None:
     async def act(screen: Shown) -> None:
         await screen.press("a", "pagedown", "space", "pageup", "G", "g", "w", "t", "f1", "escape", "j", "k")
         await screen.sees("✓1")
-        await screen.pilot.resize_terminal(60, 20)
-        await screen.pilot.resize_terminal(120, 40)
+        await screen.resize(60, 20)
+        await screen.resize(120, 40)
         await screen.press("ctrl+x", "enter")
 
     assert review(proposal_of(SHOP), act) == [ReviewDecision({"src/shop.py": {0}})]

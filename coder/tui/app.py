@@ -6,6 +6,7 @@ Heavy work (opening the repository, importing the SDK) happens in threads after 
 import asyncio
 import difflib
 import gc
+import os
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -40,7 +41,7 @@ from coder.tui.questions import screen_for
 from coder.tui.side import Side
 from coder.tui.status import Activity, Hints, Status
 from coder.tui.terminal import Terminal
-from coder.tui.theme import first_theme, theme_variables, themes
+from coder.tui.theme import PLAIN, first_theme, theme_variables, themes
 from coder.tui.turns import Turns
 from coder.values import Proposal
 
@@ -48,6 +49,7 @@ from coder.values import Proposal
 class CoderApp(App[int]):
     """Consumes events, answers questions, and sends what the user writes to the session."""
 
+    colorless = False
     CSS_PATH: ClassVar[Any] = ["app.tcss", "review/review.tcss"]
     TITLE = "coder"
     BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
@@ -73,7 +75,9 @@ class CoderApp(App[int]):
         self.options = options
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
-        super().__init__(driver_class=ScreenDriver if terminal else None)
+        colorless = "NO_COLOR" in os.environ
+        super().__init__(driver_class=ScreenDriver if terminal else None, ansi_color=colorless or None)
+        self.colorless = colorless
         self.animation_level = "none"
         self.keys = dict(options.keys)
         self.set_keymap(self.keys)
@@ -84,11 +88,11 @@ class CoderApp(App[int]):
         self._words = ""
         self._quit_armed = False
         self._beside: set[asyncio.Task[None]] = set()
-        self.theme = first_theme(options.theme, dark=options.dark, color=not self.no_color)
+        self.theme = first_theme(options.theme, dark=options.dark, color=not colorless)
 
     @property
     def available_themes(self) -> dict[str, Theme]:
-        return themes()
+        return {PLAIN.name: PLAIN} if self.colorless else themes()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return theme_variables(self.current_theme)

@@ -92,6 +92,10 @@ PLAIN = Theme(
     surface="ansi_default",
     panel="ansi_default",
     ansi=True,
+    variables={
+        name: value if name.endswith("style") else "ansi_default"
+        for name, value in BUILTIN_THEMES["ansi-dark"].variables.items()
+    },
 )
 
 # What a theme of Textual's has no word for, as a mixture of what it has: (foreground or background, amount of colour).

@@ -1,0 +1,460 @@
+"""The conversation, the composer and the commands, as a person uses them."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from coder.events import (
+    ApproveCommand,
+    ApproveSpending,
+    ContextPlanned,
+    EvidenceReady,
+    Notice,
+    ReplyFinished,
+    StepAbandoned,
+    StepStarted,
+    SubagentFinished,
+    SubagentStarted,
+    TestFinished,
+    TestOutput,
+    TestStarted,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    UsageRecorded,
+)
+from coder.tui.commands import COMMANDS
+from coder.tui.door import ScreenOptions, TrustQuestion
+from coder.tui.keys import ALL
+from coder.values import ContextEntry, ContextPlan, Evidence, TestReport, TriageCard, Usage
+from tests.screen_kit import PLAIN, Shown, drive
+from tests.scripted import Scripted, streaming, telling
+
+UNITTEST = ("python", "-m", "unittest")
+FAILING = TestReport(UNITTEST, "t", 1, 12, 10, 2, duration_s=0.4, sandbox="bubblewrap 9/9")
+
+
+async def stuck(session: Scripted, task: str) -> None:
+    """A turn that only an interrupt ends."""
+    session.emit(StepStarted(1, 1_000))
+    session.emit(TextDelta(f"thinking about {task}"))
+    await asyncio.sleep(60)
+
+
+def test_a_turn_is_told_from_task_to_end() -> None:
+    usage = Usage("coder", "gpt-5.4-mini", 1, 50_000, 40_000, 0, 500, 0.0123)
+    script = telling(
+        ContextPlanned(ContextPlan(128_000, 5_000, (ContextEntry("src/a.py", "full", 5_000),))),
+        StepStarted(1, 50_000),
+        TextDelta("# Pl"),
+        TextDelta("an\n\nRead `a.py` **first**."),
+        ReplyFinished("# Plan\n\nRead `a.py` **first**."),
+        UsageRecorded(usage, 0.0123),
+        ToolStarted("c", "read_files", "src/a.py"),
+        ToolFinished("c", "read_files", True, "1 file, 20 lines"),
+        Notice("the ledger is full", "warning"),
+    )
+
+    async def act(screen: Shown) -> None:
+        await screen.write("mend it")
+        text = await screen.sees("done · $0.0123")
+        lines = [line.strip() for line in text.split("\n")]
+        order = ["▌ mend it", "◇ context  1 file: 1 full  5k of 128k tokens", "Plan", "Read a.py first."]
+        order += ["✓ read_files  src/a.py  1 file, 20 lines", "! the ledger is full"]
+        assert [line for line in lines if line in order] == order
+        assert "50.5k/272k  80% cached  $0.0123" in lines[-2]
+
+    drive(script, act)
+
+
+def test_the_reply_is_shown_while_it_is_written() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("thinking about x")
+        assert "step 1 · gpt-5.4-mini is writing" in screen.text
+
+    drive(stuck, act)
+
+
+def test_what_never_became_a_reply_is_marked() -> None:
+    script = telling(StepStarted(1, 10), TextDelta("half a"), StepAbandoned("the stream was cut"))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("↺ the stream was cut")
+
+    drive(script, act)
+
+
+def test_escape_interrupts_and_keeps_what_was_said() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("thinking about x")
+        await screen.press("escape")
+        text = await screen.sees("interrupted")
+        assert "thinking about x" in text
+        assert "Esc interrupts" not in text
+
+    drive(stuck, act)
+
+
+def test_a_message_waits_while_a_turn_runs_and_comes_back_when_it_is_interrupted() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("one")
+        await screen.sees("thinking about one")
+        await screen.write("two")
+        await screen.sees("1 queued")
+        await screen.press("escape")
+        await screen.sees("interrupted")
+        assert (screen.session.tasks, screen.app.composer.text) == (["one"], "two")
+
+    drive(stuck, act)
+
+
+def test_queued_messages_run_in_order() -> None:
+    async def act(screen: Shown) -> None:
+        for task in ("0.2", "0.1", "0"):
+            await screen.write(task)
+        await screen.until(lambda: screen.text.count("done · $0") == 3)
+        assert screen.session.tasks == ["0.2", "0.1", "0"]
+
+    drive(streaming, act)
+
+
+def test_the_task_given_on_the_command_line_is_submitted() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.sees("done · $0")
+        assert screen.session.tasks == ["0"]
+
+    drive(streaming, act, task="0")
+
+
+def test_a_fault_is_told_and_the_next_turn_works() -> None:
+    async def fails(session: Scripted, task: str) -> None:
+        if task == "fail":
+            raise ValueError("boom")
+
+    async def act(screen: Shown) -> None:
+        await screen.write("fail")
+        await screen.sees("a bug of coder: ValueError: boom")
+        await screen.write("go on")
+        await screen.sees("done · $0")
+
+    drive(fails, act)
+
+
+# ── composer ──
+
+
+def test_editing_keys_act_in_the_order_they_were_typed() -> None:
+    async def act(screen: Shown) -> None:
+        screen.send(*"wrong", "ctrl+u", *"righd", "backspace", "t", "enter")
+        await screen.sees("done · $0")
+        assert screen.session.tasks == ["right"]
+
+    drive(telling(), act)
+
+
+def test_several_lines_are_one_task() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press(*"one", "ctrl+j", *"two", "shift+enter", *"three", "enter")
+        await screen.sees("done · $0")
+        assert screen.session.tasks == ["one\ntwo\nthree"]
+
+    drive(telling(), act)
+
+
+def test_what_was_asked_before_comes_back_with_the_arrow_keys(tmp_path: Path) -> None:
+    options = ScreenOptions(history=tmp_path / "history")
+
+    async def ask(screen: Shown) -> None:
+        await screen.write("first")
+        await screen.write("second")
+        await screen.sees("▌ second")
+
+    async def recall(screen: Shown) -> None:
+        await screen.press(*"draft", "up", "up", "enter")
+        await screen.sees("▌ first")
+        await screen.press("up", "down")
+        assert screen.app.composer.text == ""
+
+    drive(telling(), ask, options=options)
+    drive(telling(), recall, options=options)
+
+
+def test_a_long_paste_is_folded_and_sent_whole() -> None:
+    from textual import events
+
+    pasted = "\n".join(f"line {number}" for number in range(40))
+
+    async def act(screen: Shown) -> None:
+        screen.app.post_message(events.Paste(pasted))
+        await screen.sees("[pasted 40 lines #1]")
+        await screen.press("enter")
+        await screen.until(lambda: screen.session.tasks == [pasted])
+
+    drive(telling(), act)
+
+
+def test_files_are_completed_after_an_at_sign() -> None:
+    entries = tuple(ContextEntry(path, "name", 1) for path in ("src/shop.py", "src/shelf.py", "docs/shop.md"))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("done · $0")
+        await screen.press(*"see @shop")
+        await screen.sees("› @src/shop.py")
+        await screen.press("down", "tab", *"now", "enter")
+        await screen.until(lambda: screen.session.tasks == ["x", "see @docs/shop.md now"])
+
+    drive(telling(ContextPlanned(ContextPlan(1_000, 10, entries))), act)
+
+
+# ── commands ──
+
+
+def test_commands_are_completed_with_their_help() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press(*"/un")
+        await screen.sees("› /undo  Take back what was applied last")
+        await screen.press("tab")
+        assert screen.app.composer.text == "/undo "
+
+    drive(telling(), act)
+
+
+def test_the_help_names_every_command_and_every_key() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("f1")
+        await screen.sees("Commands")
+        rows = screen.app.screen.query_one("#words").rows  # type: ignore[attr-defined]
+        words = "\n".join("".join(text for text, _ in row) for row in rows)
+        for command in COMMANDS:
+            assert f"/{command.name}" in words
+        for key in ALL.values():
+            assert key.words.split(";")[0][:30] in words
+        await screen.press("escape")
+
+    drive(telling(), act, size=(200, 40))
+
+
+def test_the_palette_offers_the_commands() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("ctrl+p")
+        await screen.pilot.pause(0.1)
+        await screen.press(*"cost")
+        await screen.sees("Tokens and money by role and model")
+
+    drive(telling(), act)
+
+
+def test_an_unknown_command_is_not_sent_to_the_model() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("/nonsense")
+        await screen.sees("there is no command /nonsense")
+        await screen.until(lambda: bool(screen.sessions))
+        assert screen.session.tasks == []
+
+    drive(telling(), act)
+
+
+def test_undo_asks_before_it_takes_back() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("/undo")
+        await screen.sees("Take back the last change that coder applied?")
+        await screen.press("enter")  # untouched, it means no
+        await screen.write("/undo")
+        await screen.press("y")
+        await screen.sees("✓ undone  1 file")
+
+    drive(telling(), act)
+
+
+def test_files_are_pinned_and_dropped_from_the_context_panel() -> None:
+    entries = (ContextEntry("a.py", "full", 10), ContextEntry("b.py", "name", 1))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("done · $0")
+        screen.session.planned = ContextPlan(1_000, 11, entries)
+        await screen.press("f2", "tab", "down", "down", "p", "up", "d")
+        await screen.until(lambda: screen.session.chosen == [("pin", "b.py"), ("drop", "a.py")])
+        await screen.press("escape")
+        assert screen.app.focused is screen.app.composer
+
+    drive(telling(ContextPlanned(ContextPlan(1_000, 11, entries))), act)
+
+
+def test_panels_tell_of_tests_agents_and_cost() -> None:
+    usage = Usage("triager", "gpt-5.4-nano", 1, 900, 0, 0, 100, 0.0004)
+    evidence = Evidence("failed", "t", (FAILING,), new_failures=("tests.test_tax.test_rounding",))
+    card = TriageCard("rounding", ("tests.test_tax.test_rounding",), "change", locations=(("tax.py", 7),))
+    script = telling(
+        SubagentStarted("s", "triager", "gpt-5.4-nano", "2 failures"),
+        SubagentFinished("s", "triager", True, usage),
+        UsageRecorded(usage, 0.0004),
+        TestStarted(UNITTEST, "draft"),
+        TestOutput("FAILED\n"),
+        TestFinished(FAILING, "draft"),
+        EvidenceReady(evidence, (card,)),
+    )
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("done")
+        for command, wanted in (
+            ("test", "tests.test_tax.test_rounding"),
+            ("agents", "2 failures"),
+            ("cost", "$0.0004"),
+        ):
+            await screen.write(f"/{command}")
+            await screen.until(lambda w=wanted: w in screen.text.partition("│")[2] or w in screen.text, wanted)  # type: ignore[misc]
+        assert "bubblewrap 9/9" in screen.text.split("\n")[-2]
+
+    drive(script, act)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        (Evidence(), "tests not run"),
+        (Evidence("passed", "t", (TestReport(UNITTEST, "t", 0, 2, 2),), fixed=("a",)), "tests passed · 1 fixed"),
+        (Evidence("passed", "t", (FAILING,), preexisting=("a", "b")), "no new failures · 2 fail as before"),
+        (
+            Evidence("failed", "t", (FAILING,), new_failures=("c",), preexisting=("a",)),
+            "tests failed · 1 new failure · 1 fails as before",
+        ),
+    ],
+)
+def test_the_verdict_cannot_be_misread(evidence: Evidence, words: str) -> None:
+    from coder.tui.blocks.results import evidence_words
+
+    assert "".join(text for text, _ in evidence_words(evidence)) == words
+
+
+# ── questions ──
+
+
+def test_a_command_runs_only_after_a_yes_that_was_meant() -> None:
+    async def asks(session: Scripted, task: str) -> None:
+        await session.question(ApproveCommand((("rm", "-rf", "build"),), "pyproject.toml", "bubblewrap"))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("May this command run?")
+        await screen.press("y", "enter")
+        assert not screen.session.answers
+        await screen.grace()
+        await screen.press("y")
+        await screen.until(lambda: screen.session.answers == [True])
+
+    drive(asks, act)
+
+
+def test_spending_is_refused_by_default() -> None:
+    async def asks(session: Scripted, task: str) -> None:
+        await session.question(ApproveSpending(2.5, 3.0))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        text = await screen.sees("Spend this much?")
+        assert "$2.50" in text
+        await screen.grace()
+        await screen.press("enter")
+        await screen.until(lambda: screen.session.answers == [False])
+
+    drive(asks, act)
+
+
+@pytest.mark.parametrize(("key", "remembered"), [("y", ["yes"]), ("enter", []), ("escape", [])])
+def test_trust_is_asked_before_the_repository_is_opened(key: str, remembered: list[str]) -> None:
+    told: list[str] = []
+    question = TrustQuestion("/home/ada/shop", ["AGENTS.md: its text"], lambda: told.append("yes"))
+
+    async def act(screen: Shown) -> None:
+        await screen.sees("Do you trust this repository?")
+        await screen.press("y")  # typed before anyone could read it
+        assert not screen.sessions
+        await screen.grace()
+        await screen.press(key)
+        await screen.until(lambda: len(screen.sessions) == 1)
+        assert told == remembered
+
+    drive(telling(), act, options=ScreenOptions(trust=question))
+
+
+# ── taste and size ──
+
+
+def test_keys_follow_the_configuration() -> None:
+    options = ScreenOptions(keys={"app.help": "f3", "app.hlep": "f4"})
+
+    async def act(screen: Shown) -> None:
+        text = await screen.sees("screen.keys: there is no key app.hlep")
+        assert "did you mean app.help?" in text
+        assert "F3 help" in text
+        await screen.press("f3")
+        await screen.sees("Esc closes") if "Esc closes" in screen.text else None
+        assert len(screen.app.screen_stack) == 2
+
+    drive(telling(), act, options=options)
+
+
+def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("done · $0")
+        for strip in screen.app.screen._compositor.render_strips():
+            for segment in strip:
+                style = segment.style
+                assert style is None or (style.color is None or style.color.is_default), segment
+                assert style is None or (style.bgcolor is None or style.bgcolor.is_default), segment
+
+    drive(telling(ReplyFinished("```python\nx = 1\n```\n**bold**")), act)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 15)])
+def test_a_small_screen_is_usable(size: tuple[int, int]) -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("0.05")
+        text = await screen.sees("done · $0")
+        assert len(text.split("\n")) == size[1]
+        assert "gpt-5.4-mini" in text
+        await screen.press("f2")
+        await screen.sees("context  tests")
+        await screen.press("escape")
+        await screen.sees("done · $0")
+
+    drive(streaming, act, size=size, options=PLAIN)
+
+
+def test_a_storm_of_resizes_breaks_nothing() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("1.5")
+        for number in range(40):
+            await screen.resize(1 + (number * 37) % 200, 1 + (number * 13) % 60)
+        await screen.resize(100, 30)
+        await screen.sees("done · $0")
+
+    drive(streaming, act)
+
+
+def test_the_end_is_followed_until_the_reader_scrolls_away() -> None:
+    lines = "\n\n".join(f"paragraph {number}" for number in range(60))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("paragraph 59")
+        await screen.press("pageup")
+        await screen.until(lambda: "paragraph 59" not in screen.text)
+        here = screen.text.split("\n")[0]
+        screen.session.emit(Notice("something new"))
+        await screen.pilot.pause(0.3)
+        assert screen.text.split("\n")[0] == here
+        await screen.press("ctrl+end")
+        await screen.sees("something new")
+
+    drive(telling(ReplyFinished(lines)), act)
