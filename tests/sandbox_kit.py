@@ -36,7 +36,7 @@ def places(base: Path) -> Places:
 
 
 @functools.cache
-def _trouble(tier: str) -> str:
+def trouble(tier: str) -> str:
     """Why `tier` cannot be had on this machine, or ""."""
     with tempfile.TemporaryDirectory() as base:
         try:
@@ -48,8 +48,8 @@ def _trouble(tier: str) -> str:
 
 def open_tier(tier: str, base: Path, settings: SandboxSettings | None = None, **environ: str) -> Sandbox:
     """The tier without another self-test; skips the test where it does not hold on this machine."""
-    if tier != "none" and (trouble := _trouble(tier)):
-        pytest.skip(trouble)
+    if tier != "none" and (why := trouble(tier)):
+        pytest.skip(why)
     return Sandbox(tier, settings or SandboxSettings(), places(base), {**os.environ, **environ})
 
 
