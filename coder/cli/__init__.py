@@ -22,14 +22,13 @@ def main(argv: list[str] | None = None) -> NoReturn:
 def run(argv: list[str]) -> int:
     """`main` without leaving the process: the door where every error becomes a line and an exit code."""
     if argv == ["--version"]:  # click alone takes longer than all the rest of this
-        print(f"coder {__version__}")
-        return Exit.DONE
+        return _print_version()
     import click
 
     from coder.cli import doors
     from coder.cli.commands import coder
 
-    doors.guard_output()
+    doors.guard_streams()
     try:
         code = coder.main(args=argv, prog_name="coder", standalone_mode=False)
         doors.flush_stdout()
@@ -40,7 +39,7 @@ def run(argv: list[str]) -> int:
         return doors.usage_error(argv, error)
     except CoderError as error:
         return doors.coder_error(argv, error)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click makes the one of the other
         return doors.broken_pipe()
     except Interrupted as stop:
         return doors.interrupted(argv, stop.exit)
@@ -50,3 +49,13 @@ def run(argv: list[str]) -> int:
         return doors.system_error(argv, error)
     except Exception:
         return doors.internal_error(argv)
+
+
+def _print_version() -> int:
+    try:
+        print(f"coder {__version__}", flush=True)
+        return Exit.DONE
+    except BrokenPipeError:
+        return Exit.PIPE
+    except OSError:
+        return Exit.FAILED

@@ -24,8 +24,19 @@ def guard_process() -> None:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def guard_output() -> None:
-    """An ASCII locale or an undecodable file name must not end in UnicodeEncodeError."""
+def guard_streams() -> None:
+    """A closed standard stream becomes the null device, else a file opened later would take its number.
+
+    An ASCII locale or an undecodable file name must not end in UnicodeEncodeError.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:

@@ -3,7 +3,6 @@
 import os
 import select
 import stat
-import sys
 from pathlib import Path
 
 from coder.errors import UserError
@@ -16,7 +15,7 @@ SILENCE_S = 10.0  # once data came, a pause longer than this ends it, and that i
 def read_task(argument: str) -> tuple[str, str]:
     """The task for `TASK`, `-` or `@FILE` with what was piped beside it; and a remark for stderr, or ""."""
     if argument == "-":
-        return checked(_read_all(0, "standard input"), "standard input"), ""
+        return checked(_read_all(0), "standard input"), ""
     task = checked(_read_file(Path(argument[1:])), argument[1:]) if argument.startswith("@") else _argument(argument)
     data, remark = piped_data()
     if not data.strip():
@@ -54,7 +53,7 @@ def piped_data() -> tuple[bytes, str]:
     except OSError:
         return b"", ""
     if stat.S_ISREG(mode):
-        return _read_all(0, "standard input"), ""
+        return _read_all(0), ""
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return b"", ""
     chunks: list[bytes] = []
@@ -84,8 +83,6 @@ def _read_file(path: Path) -> bytes:
         raise UserError(f"cannot read {path}: {error.strerror}", "a task after @ is a file's name") from None
 
 
-def _read_all(descriptor: int, source: str) -> bytes:
-    if sys.stdin is None:
-        raise UserError(f"{source} is closed", "give the task as an argument")
+def _read_all(descriptor: int) -> bytes:
     with os.fdopen(os.dup(descriptor), "rb") as file:
         return file.read(MAX_BYTES + 1)

@@ -1,0 +1,45 @@
+"""Starting badly: closed streams, full disks, odd environments and arguments end in a sentence and a code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.work import make_repository
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_repository(tmp_path_factory.mktemp("start") / "repo")
+
+
+def shell(root: Path, line: str, **env: str) -> tuple[int, str]:
+    """The exit code of `coder ...` in a shell, and what it said on stderr. `coder` in `line` stands for the program."""
+    program = f"{sys.executable} -m coder"
+    done = subprocess.run(
+        ["bash", "-c", line.replace("coder", program, 1)],
+        cwd=root,
+        env={**os.environ, **env},
+        capture_output=True,
+        timeout=60,
+    )
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("coder <&-", 2),
+        ("coder run - <&-", 2),
+        ("coder config <&- >&- 2>&-", 0),
+        ("coder --version >/dev/full", 1),
+        ("coder config >/dev/full", 1),
+        ("coder config 2>/dev/full | head -1; exit ${PIPESTATUS[0]}", 141),
+    ],
+    ids=str,
+)
+def test_a_closed_or_full_stream_is_no_bug_and_no_success(root: Path, line: str, code: int) -> None:
+    ended, said = shell(root, line)
+    assert (ended, "Traceback" in said, "a bug" in said) == (code, False, False), said
