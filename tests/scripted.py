@@ -114,7 +114,7 @@ def hunk(*lines: str, start: int = 1, section: str = "") -> Hunk:
     old = sum(line[0] in " -" for line in lines)
     new = sum(line[0] in " +" for line in lines)
     raw = tuple(f"{line}\n".encode("utf-8", "surrogateescape") for line in lines)
-    return Hunk(start, old, start, new, section.encode(), raw)
+    return Hunk(start, old, start, new, section.encode("utf-8", "surrogateescape"), raw)
 
 
 def changed(path: str, *hunks: Hunk, protected: str = "") -> FileDiff:

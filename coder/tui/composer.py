@@ -8,6 +8,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from coder.text import visible, visible_line
 from coder.tui.completion import Completions
 from coder.tui.history import History
 from coder.tui.keys import COMPOSER, bindings, run_bound
@@ -16,7 +17,10 @@ FOLDED_LINES = 8  # a longer paste is shown as one mark and sent whole
 
 
 class Composer(TextArea):
-    """A text area whose Enter submits. Shift+Enter, Alt+Enter and Ctrl+J start a new line."""
+    """A text area whose Enter submits. Shift+Enter, Alt+Enter and Ctrl+J start a new line.
+
+    A text area draws what it holds as it is, so nothing that was not typed gets in without `visible`.
+    """
 
     @dataclass
     class Submitted(Message):
@@ -69,14 +73,16 @@ class Composer(TextArea):
 
     def on_paste(self, event: events.Paste) -> None:
         """Long pastes become a mark that stands for them until the text is sent."""
-        lines = event.text.count("\n") + 1
-        if lines <= FOLDED_LINES:
-            return
-        mark = f"[pasted {lines} lines #{len(self._pastes) + 1}]"
-        self._pastes[mark] = event.text.replace("\r\n", "\n").replace("\r", "\n")
-        self.insert(mark)
         event.prevent_default()
         event.stop()
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.count("\n") + 1
+        if lines <= FOLDED_LINES:
+            self.insert(visible(text))
+            return
+        mark = f"[pasted {lines} lines #{len(self._pastes) + 1}]"
+        self._pastes[mark] = text
+        self.insert(mark)
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
@@ -92,13 +98,13 @@ class Composer(TextArea):
 
     def put(self, text: str) -> None:
         """Replace the text, the cursor at its end."""
-        self.text = text
+        self.text = visible(text)
         self.move_cursor(self.document.end)
 
     def _complete(self) -> None:
         typed, insertion = self.completions.accept()
         row, column = self.cursor_location
-        self.replace(insertion, (row, column - len(typed)), (row, column))
+        self.replace(visible_line(insertion), (row, column - len(typed)), (row, column))
 
     def _submit(self) -> None:
         text = self.whole_text().strip()

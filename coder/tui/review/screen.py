@@ -2,19 +2,18 @@
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Input
 
 from coder.text import visible, visible_line
 from coder.tui.blocks.results import card_rows, evidence_words
 from coder.tui.confirm import Confirm
+from coder.tui.foot_line import FootLine
 from coder.tui.format import count, money
 from coder.tui.grace import Grace
-from coder.tui.keys import REVIEW, bindings, hint, run_bound
+from coder.tui.keys import REVIEW, bindings, hint
 from coder.tui.lines import Line, Span, wrap, wrap_text
 from coder.tui.panels.pages import blank, evidence_rows, verdict_rows
 from coder.tui.review.decisions import Decisions, Mark, Place
@@ -53,25 +52,6 @@ READ_HINTS = (
 LINE_HINTS = (("Enter", "keep"), ("Esc", "drop"))
 # What changes a decision; all else is for looking.
 DECIDING = ("decide", "decide_file", "decide_all", "take_back", "comment", "apply")
-
-
-class FootLine(Input):
-    """The line at the foot: a comment or a search."""
-
-    def __init__(self) -> None:
-        super().__init__(id="line", compact=True)
-        self.display = False
-
-    async def on_key(self, event: events.Key) -> None:
-        if self.display and event.key != "enter":
-            await run_bound(self, event)
-            return
-        event.stop()
-        event.prevent_default()
-        if self.display:
-            cast("ReviewScreen", self.screen).take_line(self.value)
-        else:  # typed after Enter, and sent here before it was dealt with
-            self.app.post_message(events.Key(event.key, event.character))
 
 
 class Title(Row):
@@ -125,7 +105,7 @@ class ReviewScreen(Screen[ReviewDecision]):
                 yield FileList(self.decisions)
                 yield RowsView(self._evidence, id="evidence")
             yield DiffView(self._texts, self.decisions)
-        yield FootLine()
+        yield FootLine(self._take_line)
         yield Hints(self._hints())
 
     def on_mount(self) -> None:
@@ -270,10 +250,7 @@ class ReviewScreen(Screen[ReviewDecision]):
         self._open_line("Search paths and lines", self._found)
 
     def _open_line(self, placeholder: str, value: str) -> None:
-        line = self.query_one(FootLine)
-        line.placeholder, line.value, line.display = placeholder, value, True
-        self.set_focus(line)  # at once: what is typed next belongs to it
-        line.cursor_position = len(value)
+        self.query_one(FootLine).open(placeholder, value)
         self.query_one(Hints).show(LINE_HINTS)
 
     def _close_line(self) -> None:
@@ -281,7 +258,7 @@ class ReviewScreen(Screen[ReviewDecision]):
         self.query_one(Hints).show(self._hints())
         self.set_focus(self.diff)
 
-    def take_line(self, text: str) -> None:
+    def _take_line(self, text: str) -> None:
         """What was written at the foot is a comment or a search."""
         self._close_line()
         if self._commented is not None:
