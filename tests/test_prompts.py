@@ -18,7 +18,7 @@ PACKAGE = Path(prompts.__file__).parent
 NAMES = sorted(
     path.relative_to(prompts.prompts_dir()).with_suffix("").as_posix() for path in prompts.prompts_dir().rglob("*.md")
 )
-AGENTS = ["coder", "ask", "plan", "subagents/summarizer", "subagents/selector", "subagents/triager"]
+AGENTS = ["coder", "ask", "subagents/summarizer", "subagents/selector", "subagents/triager"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,7 +50,7 @@ def test_tool_descriptions_have_no_hole(name: str):
 
 
 def test_instructions_and_tools_take_at_most_3000_tokens():
-    for name, tools in (("coder", ALL), ("ask", READING), ("plan", READING)):
+    for name, tools in (("coder", ALL), ("ask", READING)):
         agent = make_agent(name, Settings(), tools)
         fixed = agent.instructions + json.dumps([[s.name, s.description, s.parameters] for s in agent.specs])
         assert count_tokens(fixed) <= 3_000

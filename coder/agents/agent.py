@@ -14,7 +14,10 @@ Role = Literal["coder", "summarizer", "selector", "triager"]
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """`role` is what the ledger books it under; `max_output` counts tokens, reasoning included."""
+    """`role` is what the ledger books it under; `max_output` counts tokens, reasoning included.
+
+    `allowed` names the tools it may use now, where not all: the list itself stays, so that the cached prefix holds.
+    """
 
     name: str
     role: Role
@@ -23,11 +26,17 @@ class Agent:
     effort: Effort
     max_output: int
     tools: tuple[Tool, ...] = ()
+    allowed: tuple[str, ...] | None = None
+
+    @property
+    def usable(self) -> tuple[Tool, ...]:
+        """The tools whose calls are carried out."""
+        return tuple(tool for tool in self.tools if self.allowed is None or tool.name in self.allowed)
 
     @property
     def edits(self) -> bool:
         """Whether what it writes may land in the draft."""
-        return any(tool.name == "apply_patch" for tool in self.tools)
+        return any(tool.name == "apply_patch" for tool in self.usable)
 
     @property
     def fixed_text(self) -> str:
@@ -48,10 +57,13 @@ class Agent:
             effort=self.effort,
             max_output=self.max_output,
             cache_key=cache_key,
+            tool_choice=self.allowed,
         )
 
 
-def make_agent(prompt: str, settings: Settings, tools: Sequence[Tool] = ()) -> Agent:
+def make_agent(
+    prompt: str, settings: Settings, tools: Sequence[Tool] = (), allowed: Sequence[Tool] | None = None
+) -> Agent:
     """The agent of `prompt` ("coder", "ask", "subagents/triager"): its front matter, and the settings of its role."""
     matter, instructions = read_prompt(prompt)
     role = cast(Role, matter["role"])
@@ -64,6 +76,7 @@ def make_agent(prompt: str, settings: Settings, tools: Sequence[Tool] = ()) -> A
         effort=own.effort or cast(Effort, matter.get("effort", settings.effort)),
         max_output=int(matter["max_output"]),
         tools=tuple(tools),
+        allowed=None if allowed is None else tuple(tool.name for tool in allowed),
     )
 
 

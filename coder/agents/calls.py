@@ -86,7 +86,7 @@ class Calls:
     def _understand(self, call: ToolCall) -> tuple[Tool, object]:
         tool = self._tools.get(call.name)
         if tool is None:
-            raise MalformedCall(f"there is no tool {call.name[:60]!r}; there are {', '.join(self._tools)}")
+            raise MalformedCall(f"there is no tool {call.name[:60]!r} to use now; there are {', '.join(self._tools)}")
         return tool, tool.parse(call)
 
     def _finish(self, call: ToolCall, ok: bool, result: str) -> str:

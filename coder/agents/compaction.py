@@ -12,7 +12,7 @@ from coder import prompts
 from coder.agents.wrap import clip, wrap
 from coder.context.tokens import estimate_tokens
 from coder.errors import LimitReached
-from coder.model.messages import Reply, user_message
+from coder.model.messages import Reply, message_text, user_message
 
 KEPT = 0.25  # of the window, for the last steps that stay
 MAX_LEDGER = 120_000  # characters of patches that stay verbatim
@@ -61,9 +61,10 @@ class Window:
 def compact(history: Sequence[dict[str, Any]], edits: Sequence[str], keep_tokens: int) -> list[dict[str, Any]]:
     """`history` without its older steps, and in their place the patches of the edits made in them.
 
-    The last step always stays, earlier ones as long as they fit into `keep_tokens` together.
+    The last step always stays, earlier ones as long as they fit into `keep_tokens` together. What an earlier
+    compaction told of edits goes: `edits` has them all.
     """
-    groups = _whole_steps(history)
+    groups = [group for group in _whole_steps(history) if not _is_ledger(group[0])]
     room, first_kept = keep_tokens, len(groups)
     for position in range(len(groups) - 1, -1, -1):
         if not _is_user(groups[position][0]):
@@ -91,6 +92,17 @@ def _whole_steps(history: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]
             groups.append([])
         groups[-1].append(item)
     return groups
+
+
+def size(history: Sequence[dict[str, Any]]) -> int:
+    """About how many tokens a conversation has."""
+    return sum(map(_tokens, history))
+
+
+def _is_ledger(item: dict[str, Any]) -> bool:
+    """Whether an item is what a compaction left in place of steps."""
+    opening = prompts.load("compaction").partition(".")[0]
+    return _is_user(item) and message_text(item).startswith(opening)
 
 
 def _is_user(item: dict[str, Any]) -> bool:

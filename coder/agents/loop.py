@@ -69,7 +69,7 @@ async def run_turn(
     Raises LimitReached before a call that a limit forbids, and what the client raises. Whatever flies, and also when
     the turn is cancelled, `history` stays one that the provider accepts.
     """
-    calls, window = Calls(agent.tools, desk), Window(limits.max_input, agent.fixed_text)
+    calls, window = Calls(agent.usable, desk), Window(limits.max_input, agent.fixed_text)
     step, cut, refused_text, begun_with = 0, False, "", desk.draft.tree
     while True:
         step += 1

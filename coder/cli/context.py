@@ -29,10 +29,10 @@ def command(ctx: click.Context, task: str, output: str, trust: bool, batch: bool
 
 
 def _plan(ctx: click.Context, task: str, trust: bool) -> ContextPlan:
-    from coder.cli.open import new_session_id
     from coder.cli.setup import prepare
     from coder.repo.repository import Repository
     from coder.session.briefing import Briefing
+    from coder.session.record import new_session_id
 
     setup = prepare(gather(ctx), trust=trust)
     repository = Repository.open(setup.repository().root, setup.places, new_session_id())

@@ -11,7 +11,8 @@ from coder.cli.setup import prepare
 from coder.errors import Exit
 from coder.headless.result import dump
 from coder.model.messages import message_text
-from coder.session.record import SessionInfo, find_session, list_sessions, load_history
+from coder.session.recorded import load_history
+from coder.session.sessions import SessionInfo, delete_session, find_session, list_sessions
 from coder.text import visible, visible_line
 
 
@@ -31,7 +32,7 @@ def command(ctx: click.Context, action: str, session: str, everywhere: bool, out
         return Exit.DONE
     info = find_session(setup.places, session)
     if action == "delete":
-        info.path.unlink()
+        delete_session(setup.places, info)
         click.echo(f"deleted {info.id}")
         return Exit.DONE
     history = load_history(info.path)

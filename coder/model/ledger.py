@@ -30,13 +30,14 @@ CREATE INDEX calls_by_session ON calls (session);
 VERSION = 1
 BUSY_MS = 250  # longer would be felt on the screen; what cannot be written now is written with the next call
 
-By = Literal["session", "day", "repository", "role", "model"]
+By = Literal["session", "day", "repository", "role", "model", "role and model"]
 _GROUPS: dict[By, str] = {
     "session": "session",
     "day": "date(time, 'unixepoch', 'localtime')",
     "repository": "repository",
     "role": "role",
     "model": "model",
+    "role and model": "role || char(31) || model",
 }
 
 

@@ -5,35 +5,56 @@ The conversation is append-only, so that the provider's prompt cache keeps hitti
 
 from collections.abc import Collection, Mapping
 
-from coder.config import Settings
+from coder.agents.loop import usable_input
+from coder.config import ContextSettings, Settings
 from coder.context.plan import make_plan
 from coder.context.render import render
+from coder.context.withheld import NO_RULES, Rules
 from coder.model.catalog import Catalog
 from coder.repo.diff import render as render_patch
 from coder.repo.repository import Repository, Snapshot
+from coder.session.recorded import Recorded
 from coder.store import Places
 from coder.text import redact
 from coder.values import ContextPlan, Proposal, ReviewDecision
 
 RULES_FILE = "AGENTS.md"
+IGNORE_FILE = ".coderignore"
 MAX_RULES_BYTES = 32_000
 MAX_DIFF_CHARS = 40_000
+BESIDE = 12_000  # tokens kept free beside the section for instructions, tools, the task and the first steps
+
+RENEWED = (
+    "[coder: the repository section at the start of this conversation was made anew: it shows the files as they are "
+    "now, after all that is said above.]"
+)
 
 
 class Briefing:
-    """Remembers what the model has seen of the repository: the plan of the section, and the tree it last knew of."""
+    """Remembers what the model has seen of the repository: the plan of the section, and the tree it last knew of.
+
+    `settings` are those of the next plan; they may change between turns.
+    """
 
     def __init__(self, repository: Repository, settings: Settings, places: Places, *, trusted: bool) -> None:
+        self.settings = settings
         self._repository = repository
-        self._settings = settings
         self._places = places
         self._trusted = trusted
         self._seen_tree = ""
         self._remarks: list[str] = []
         self.plan: ContextPlan | None = None
         self.shown: ContextPlan | None = None  # the plan whose section stands in the conversation
-        self._pinned: tuple[str, ...] = ()
-        self._dropped: tuple[str, ...] = ()
+        self.rules: Rules = NO_RULES  # what the user keeps back, as of the last turn's snapshot
+        self.pinned: tuple[str, ...] = ()
+        self.dropped: tuple[str, ...] = ()
+
+    def resume(self, state: Recorded) -> None:
+        """Take up what the model has seen where a recorded session left it."""
+        self.plan = self.shown = state.section
+        self._seen_tree = state.seen_tree
+        self._remarks = list(state.remarks)
+        self.pinned, self.dropped = state.pinned, state.dropped
 
     @property
     def withheld(self) -> Mapping[str, str]:
@@ -41,8 +62,12 @@ class Briefing:
         return {} if self.plan is None else {item.path: item.why for item in self.plan.withheld}
 
     def open_turn(self, snapshot: Snapshot, task: str) -> tuple[ContextPlan, list[str]]:
-        """The plan, and the messages that open the turn. Blocking."""
+        """The plan, and the messages that open the turn. Blocking.
+
+        Raises GitError where the tree that the model has seen is gone: `rebuild`, then open the turn again.
+        """
         plan = self.make_plan(snapshot, task)
+        self.rules = self._rules_of(snapshot)
         if self.shown is None:
             messages, self.shown = [render(plan, self._rules(snapshot)), task], plan
         else:
@@ -51,28 +76,44 @@ class Briefing:
         self.plan, self._seen_tree, self._remarks = plan, snapshot.tree, []
         return plan, messages
 
-    def make_plan(self, snapshot: Snapshot, task: str, *, exact: bool = False) -> ContextPlan:
-        """What the model would see of `snapshot` for `task`."""
-        prices = Catalog.load(self._places.config).get(self._settings.model).prices.get("default")
+    def rebuild(self, snapshot: Snapshot, task: str, most: int = 0) -> str:
+        """The repository section anew, to stand in place of the old one; within `most` tokens if given. Blocking."""
+        plan = self.make_plan(snapshot, task, most=most)
+        self.plan = self.shown = plan
+        self._seen_tree = snapshot.tree
+        self._remarks.append(RENEWED)
+        return render(plan, self._rules(snapshot))
+
+    def make_plan(self, snapshot: Snapshot, task: str, *, exact: bool = False, most: int = 0) -> ContextPlan:
+        """What the model would see of `snapshot` for `task`, never more than it takes as input."""
+        model = Catalog.load(self._places.config).get(self.settings.model)
+        prices = model.prices.get("default")
+        room = min(most or self.settings.context.budget, usable_input(model) - BESIDE)
+        context: ContextSettings = self.settings.context.model_copy(update={"budget": max(room, 1_000)})
         return make_plan(
             self._repository,
             snapshot,
             task,
-            self._settings.context,
+            context,
             self._places,
-            pinned=self._pinned,
-            dropped=self._dropped,
+            pinned=self.pinned,
+            dropped=self.dropped,
             exact=exact,
             usd_per_million=(prices.input, prices.cached) if prices else None,
         )
 
     def pin(self, path: str) -> None:
-        self._pinned = (*(each for each in self._pinned if each != path), path)
-        self._dropped = tuple(each for each in self._dropped if each != path)
+        self.pinned = (*(each for each in self.pinned if each != path), path)
+        self.dropped = tuple(each for each in self.dropped if each != path)
 
     def drop(self, path: str) -> None:
-        self._dropped = (*(each for each in self._dropped if each != path), path)
-        self._pinned = tuple(each for each in self._pinned if each != path)
+        self.dropped = (*(each for each in self.dropped if each != path), path)
+        self.pinned = tuple(each for each in self.pinned if each != path)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the next turn will begin with."""
+        return tuple(self._remarks)
 
     def saw(self, tree: str) -> None:
         """The turn ended with the draft `tree`: what did not land of it will be told as a difference."""
@@ -104,6 +145,11 @@ class Briefing:
             paths = sorted({file.path for file in files})
             return [f"[coder: files changed; read them before you edit them: {', '.join(paths[:200])}]"]
         return [f"[coder: the files now differ from what you last saw by this diff.]\n{diff}"]
+
+    def _rules_of(self, snapshot: Snapshot) -> Rules:
+        named = any(file.path == IGNORE_FILE and file.regular for file in snapshot.files)
+        content = self._repository.read(snapshot.tree, IGNORE_FILE) if named else None
+        return Rules((content or b"").decode("utf-8", "replace").splitlines(), self.settings.context.exclude)
 
     def _rules(self, snapshot: Snapshot) -> str:
         """AGENTS.md of a trusted repository: context for the model, never policy."""

@@ -1,5 +1,7 @@
 """What leaves the machine, told once to every user before the first request ever."""
 
+import os
+
 from coder.store import Places, private_dir
 
 WHAT_LEAVES = (
@@ -11,7 +13,7 @@ WHAT_LEAVES = (
 def tell_once(places: Places) -> bool:
     """Whether this is the first session ever of this user; True exactly once."""
     try:
-        (private_dir(places.state) / "told").open("x").close()
+        os.close(os.open(private_dir(places.state) / "told", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except OSError:
         return False
     return True

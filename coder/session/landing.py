@@ -7,9 +7,10 @@ from coder.errors import CoderError, Failed
 from coder.repo import apply as journal
 from coder.repo.apply import FileChange
 from coder.repo.checkpoint import undo
-from coder.repo.diff import select
+from coder.repo.diff import parse_patch, select
 from coder.repo.merge import merge3
 from coder.repo.repository import Repository
+from coder.repo.second_reader import check_patch
 from coder.session.outcome import Destination
 from coder.store import Places
 from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
@@ -29,6 +30,7 @@ class Landed:
 def approved_tree(repository: Repository, proposal: Proposal, decision: ReviewDecision) -> tuple[str, bytes]:
     """The tree that the approved hunks make of the snapshot, and their exact patch. git applies what was shown."""
     patch = select(proposal.files, decision)
+    check_patch(patch, parse_patch(patch))
     tree = repository.apply(proposal.snapshot, patch) if patch else proposal.snapshot
     return tree, patch
 

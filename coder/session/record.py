@@ -1,130 +1,95 @@
-"""A session on disk: an append-only file of JSON lines, one durable record each; a torn tail is skipped when read.
+"""A session on disk: an append-only file of JSON lines, one durable record each. This is the writing side.
 
-Records: `session` (once, first), `task`, `items` (the conversation from position `at` on is now `items`), `outcome`.
+Records: `session` (first: root, model, parent and cache key of a fork), `task` (opens a turn), `section` (the plan of
+the repository section that was shown), `items` (the conversation from position `at` on is now `items`; `tree` is the
+draft the model then knew), `evidence`, `proposal`, `applied`, `undone`, `pins`, `setting`, `title`, `rewind` (the
+turns from `turn` on are void) and `outcome` (closes a turn). Readers skip what they don't know.
 """
 
+import contextlib
 import json
+import secrets
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from coder.errors import UserError
-from coder.store import Places, append_line, private_dir
+from coder.store import Places, append_line, locked, private_dir, write_whole
 
 Items = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """A session as lists show it. `started` is in seconds since the epoch, `task` the first one."""
-
-    id: str
-    root: str
-    model: str
-    started: float
-    turns: int
-    task: str
-    status: str
-    path: Path
-
-
 class Record:
-    """The writing side. Remembers what the file says of the conversation, so that only what is new is appended."""
+    """Remembers what the file says of the conversation, so that only what is new is appended.
 
-    def __init__(self, places: Places, session: str) -> None:
-        self._path = private_dir(places.state / "sessions") / f"{session}.jsonl"
-        self._written: Items = []
+    `renewals` counts how often the conversation changed elsewhere than at its end: the provider's cache of it is then
+    void. Holds the session until `close`, so that no second process continues it.
+    """
+
+    def __init__(self, places: Places, session: str, written: Sequence[dict[str, Any]] = (), renewals: int = 0) -> None:
+        private_dir(sessions_dir(places))
+        self.path = session_path(places, session)
+        self.renewals = renewals
+        self._written: Items = list(written)
+        self._held = contextlib.ExitStack()
+        if not self._held.enter_context(locked(lock_of(self.path), wait=False)):
+            raise UserError(f"session {session} is open in another coder", "close it there, or fork it: coder sessions")
 
     def write(self, kind: str, **fields: Any) -> None:
         """Append one record. Raises OSError where the disk is full or read-only."""
-        line = json.dumps({"kind": kind, "time": round(time.time(), 3), **fields}, allow_nan=False)
-        append_line(self._path, line.encode("ascii"))
+        write_record(self.path, kind, **fields)
 
-    def write_items(self, history: Sequence[dict[str, Any]]) -> None:
+    def write_items(self, history: Sequence[dict[str, Any]], tree: str = "") -> None:
         """Bring the recorded conversation up to `history`, which usually only grew."""
         same = 0
         for ours, theirs in zip(self._written, history, strict=False):
             if ours is not theirs:
                 break
             same += 1
-        if same < len(history) or same < len(self._written):
-            self.write("items", at=same, items=list(history[same:]))
-            self._written = list(history)
+        before, self._written = len(self._written), list(history)
+        self.renewals += same < before
+        if same < max(len(history), before):
+            self.write("items", at=same, items=list(history[same:]), tree=tree)
+
+    def rewind(self, turn: int, written: Sequence[dict[str, Any]], renewals: int) -> None:
+        """Void the turns from `turn` on; the conversation is `written` again."""
+        self.write("rewind", turn=turn)
+        self._written, self.renewals = list(written), renewals
+
+    def close(self) -> None:
+        """Let other processes have the session."""
+        self._held.close()
+
+
+def write_record(path: Path, kind: str, **fields: Any) -> None:
+    """Append one record to a session file."""
+    append_line(path, _line({"kind": kind, "time": round(time.time(), 3), **fields}))
+
+
+def write_records(places: Places, session: str, records: Iterable[dict[str, Any]]) -> None:
+    """A new session file of `records`, whole or not at all."""
+    private_dir(sessions_dir(places))
+    write_whole(session_path(places, session), b"".join(_line(record) + b"\n" for record in records))
+
+
+def new_session_id() -> str:
+    """Sortable by time, unique between processes: 20261125-161502-4f1c9a."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def session_path(places: Places, session: str) -> Path:
+    return sessions_dir(places) / f"{session}.jsonl"
 
 
 def sessions_dir(places: Places) -> Path:
     return places.state / "sessions"
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a session file, oldest first. Lines that a crash tore or that are foreign are skipped."""
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(record, dict) and isinstance(record.get("kind"), str):
-                yield record
+def lock_of(path: Path) -> Path:
+    """The file whose lock says that a session is open."""
+    return path.with_suffix(".lock")
 
 
-def load_history(path: Path) -> Items:
-    """The conversation as the last complete record left it."""
-    history: Items = []
-    for record in read_records(path):
-        if record["kind"] == "items" and isinstance(record.get("at"), int) and isinstance(record.get("items"), list):
-            history[record["at"] :] = record["items"]
-    return history
-
-
-def session_info(path: Path) -> SessionInfo | None:
-    """What a list shows of one session file; None for a file that is none."""
-    head: dict[str, Any] = {}
-    tasks: list[str] = []
-    status = "open"
-    for record in read_records(path):
-        match record["kind"]:
-            case "session":
-                head = record
-            case "task":
-                tasks.append(str(record.get("text", "")))
-            case "outcome":
-                status = str(record.get("status", ""))
-    if not head:
-        return None
-    return SessionInfo(
-        path.stem,
-        str(head.get("root", "")),
-        str(head.get("model", "")),
-        float(head.get("time", 0.0)),
-        len(tasks),
-        tasks[0] if tasks else "",
-        status,
-        path,
-    )
-
-
-def list_sessions(places: Places, root: str = "") -> list[SessionInfo]:
-    """Sessions, newest first; of one repository root if given."""
-    found = [session_info(path) for path in sessions_dir(places).glob("*.jsonl")]
-    kept = [info for info in found if info is not None and root in ("", info.root)]
-    return sorted(kept, key=lambda info: info.started, reverse=True)
-
-
-def find_session(places: Places, name: str) -> SessionInfo:
-    """The one session whose id starts with `name`. Raises UserError where there is none or several."""
-    matches = [info for info in list_sessions(places) if info.id.startswith(name)] if name else []
-    if len(matches) != 1:
-        word = "several sessions start" if matches else "no session starts"
-        raise UserError(f"{word} with {name!r}", "see `coder sessions`")
-    return matches[0]
-
-
-def prune_sessions(places: Places, days: int) -> None:
-    """Delete session files that were not touched for `days` days."""
-    oldest = time.time() - days * 86_400
-    for path in sessions_dir(places).glob("*.jsonl"):
-        if path.stat().st_mtime < oldest:
-            path.unlink(missing_ok=True)
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, allow_nan=False).encode("ascii")

@@ -1,63 +1,45 @@
-"""A session: one conversation on one repository. `run` is a turn, from the task to what landed."""
+"""A session: one conversation on one repository, from its opening or where its record left it. `run` is a turn."""
 
 import asyncio
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
-from coder.agents.agent import make_agent
-from coder.agents.loop import Limits, TurnEnd, run_turn, usable_input
-from coder.agents.subagents import Helpers, select, summarize
-from coder.agents.tool import Desk
+from coder import prompts
+from coder.agents.compaction import compact, size
+from coder.agents.subagents import Helpers
 from coder.config import Settings
 from coder.context.tokens import count_tokens
-from coder.errors import Exit, LimitReached
-from coder.events import (
-    Applied,
-    ApproveSpending,
-    Ask,
-    ContextPlanned,
-    Emit,
-    Notice,
-    ProposalReady,
-    Review,
-    SessionStarted,
-    TurnFinished,
-    TurnStarted,
-    Undone,
-)
+from coder.errors import Exit, UserError
+from coder.events import Ask, Emit, Event, Notice, SessionStarted, TurnFinished, TurnStarted, Undone
 from coder.model.client import Client
-from coder.model.messages import user_message
-from coder.repo.checkpoint import undo
-from coder.repo.draft import Draft
+from coder.model.ledger import Total
+from coder.repo.checkpoint import UndoItem, list_checkpoints, undo
+from coder.repo.discover import Location
 from coder.repo.repository import Repository
-from coder.session import policy
 from coder.session.briefing import Briefing
-from coder.session.checks import CheckOptions, Checks, describe
+from coder.session.checks import Checks
+from coder.session.choices import as_left, choose_effort, choose_model
 from coder.session.disclosure import WHAT_LEAVES, tell_once
-from coder.session.landing import land
-from coder.session.outcome import Destination, Outcome
-from coder.session.record import Record
-from coder.session.uninterrupted import uninterrupted
+from coder.session.outcome import Outcome
+from coder.session.record import Record, session_path
+from coder.session.recorded import Recorded, RecordedTurn, live_records, read_records, recorded, records_before
+from coder.session.recorder import Recorder
+from coder.session.replay import replay, spent
+from coder.session.rewind import preview_all, standing, take_back
+from coder.session.turn import Means, Mode, SessionOptions, Turn
 from coder.store import Places
-from coder.tools import ALL, READING
-from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, Proposal, ReviewDecision, TriageCard, Usage
+from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, TriageCard, Usage
 
-Mode = Literal["edit", "ask", "plan"]
+__all__ = ["Mode", "Session", "SessionOptions"]
 
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """What the user said when the session was opened. `trusted`: the repository's rules may be read to the model."""
-
-    mode: Mode = "edit"
-    checks: CheckOptions = CheckOptions()
-    destination: Destination = Destination()
-    trusted: bool = False
+KEPT_TOKENS = 2_000  # of the last steps, when the user asks for a compaction
 
 
 class Session:
-    """Lives as long as the conversation. One turn at a time; `close` when done."""
+    """Lives as long as the conversation. One turn at a time; `close` when done.
+
+    With `resume` the recorded session `id` goes on. Opening blocks: it reads files.
+    """
 
     def __init__(
         self,
@@ -69,258 +51,295 @@ class Session:
         *,
         id: str,
         options: SessionOptions,
+        resume: bool = False,
     ) -> None:
         self.id = id
         self.options = options
-        self.evidence = Evidence()
-        self.triage: tuple[TriageCard, ...] = ()
-        self._repository = repository
-        self._settings = settings
-        self._places = places
+        self.mode: Mode = options.mode
         self._emit = emit
-        self._ask = ask
-        self._client = Client(settings, places, id, emit, repository=str(repository.location.root), count=count_tokens)
-        self._helpers = Helpers(self._client, settings, emit, id)
-        self._checks = Checks(repository, settings, places, emit, ask, id, options.checks, self._helpers)
-        self._briefing = Briefing(repository, settings, places, trusted=options.trusted)
-        self._record = Record(places, id)
-        self._history: list[dict[str, Any]] = []
-        self._draft: Draft | None = None
-        self._turn = 0
-        self._start()
+        records = live_records(read_records(session_path(places, id))) if resume else []
+        state = recorded(records)
+        settings = as_left(settings, state)
+        record = Record(places, id, state.history, state.renewals)
+        self._means = self._gather(repository, settings, places, ask, record, state, new=not resume)
+        self._past = tuple(replay(records))
+        self._turn: Turn | None = None
+        self._adopt(state)
+        self._start(state.settings.get("model", state.model))
+
+    def _gather(
+        self,
+        repository: Repository,
+        settings: Settings,
+        places: Places,
+        ask: Ask,
+        record: Record,
+        state: Recorded,
+        *,
+        new: bool,
+    ) -> Means:
+        root, history = str(repository.location.root), list(state.history)
+        head = {"root": root, "model": settings.model, "effort": settings.effort} if new else None
+        recorder = Recorder(record, history, self._emit, lambda: self._turn_tree, head)
+        client = Client(settings, places, self.id, self._emit, repository=root, count=count_tokens)
+        helpers = Helpers(client, settings, recorder, self.id)
+        return Means(
+            repository,
+            settings,
+            places,
+            self.options,
+            recorder,
+            ask,
+            client,
+            helpers,
+            Checks(repository, settings, places, recorder, ask, self.id, self.options.checks, helpers),
+            Briefing(repository, settings, places, trusted=self.options.trusted),
+            recorder,
+            state.cache_key or f"coder:{self.id}",
+            history,
+        )
+
+    def _adopt(self, state: Recorded) -> None:
+        """Stand where a record stands: at the opening, and after a rewind."""
+        self.title = state.title
+        self.plan_text = state.plan
+        self._turns = list(state.turns)
+        self._means.history[:] = state.history
+        self._means.edits.clear()
+        self._means.edits.update(state.edits)
+        self._means.briefing.resume(state)
+
+    def _start(self, model: str) -> None:
+        means, location = self._means, self._means.repository.location
+        sandbox = self.options.checks.sandbox
+        self._emit(SessionStarted(self.id, str(location.root), location.branch, means.settings.model, sandbox))
+        if self._turns and model not in ("", means.settings.model):
+            self._emit(Notice(f"this session was with {model}; it goes on with {means.settings.model}"))
+        if location.state:
+            self._emit(Notice(f"a {location.state} is in progress in this repository", "warning"))
+        if tell_once(means.places):
+            self._emit(Notice(f"{WHAT_LEAVES} They go to {means.client.provider.host}."))
 
     # ── what a face may look at ──
 
     @property
+    def settings(self) -> Settings:
+        return self._means.settings
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the tests said in the last turn."""
+        return self._turn.evidence if self._turn else Evidence()
+
+    @property
+    def triage(self) -> tuple[TriageCard, ...]:
+        return self._turn.triage if self._turn else ()
+
+    @property
     def usages(self) -> tuple[Usage, ...]:
-        return self._client.usages
+        """Of this process; `costs` has the whole session."""
+        return self._means.client.usages
 
     @property
     def cost_usd(self) -> float | None:
-        return self._client.cost_usd
+        return self._means.client.cost_usd
 
     @property
     def sandbox_text(self) -> str:
         """The tier that tests run in and its self-test; "" before the first test."""
-        sandbox = self._checks.sandbox
+        sandbox = self._means.checks.sandbox
         return "" if sandbox is None else f"{sandbox.tier} {sandbox.checks}".rstrip()
 
+    @property
+    def turns(self) -> tuple[RecordedTurn, ...]:
+        """The turns so far, those of earlier processes included."""
+        return tuple(self._turns)
+
     def draft_patch(self) -> tuple[tuple[FileDiff, ...], bytes]:
-        """What this turn's draft differs by from its snapshot, landed or not."""
-        if self._draft is None:
-            return (), b""
-        old, new = self._draft.snapshot.tree, self._draft.tree
-        return self._repository.diff(old, new), self._repository.patch(old, new)
+        """What the last turn's draft differs by from its snapshot, landed or not. Blocking."""
+        return self._turn.draft_patch() if self._turn else ((), b"")
+
+    def replay(self) -> tuple[Event, ...]:
+        """The past of a resumed session as events, for a face to show; () for a new one. Text comes whole."""
+        return (*self._past, *spent(self._costs())) if self._past else ()
+
+    async def costs(self) -> tuple[Total, ...]:
+        """What the session has cost so far, by role and model (the key: both, with U+001F between)."""
+        return await asyncio.to_thread(self._costs)
+
+    def _costs(self) -> tuple[Total, ...]:
+        return self._means.client.ledger.totals("role and model", session=self.id)
 
     # ── a turn ──
 
-    async def run(self, task: str) -> Outcome:
-        """One turn. Raises what ends it early (limits, API, policy); nothing has landed then."""
-        self._turn += 1
-        self._emit(TurnStarted(self._turn, task))
-        self._record.write("task", text=task)
-        self._client.require_key()
-        self._client.renew_retries()
-        draft = await self._begin(task)
+    async def run(self, task: str, subject: str = "") -> Outcome:
+        """One turn. Raises what ends it early (limits, API, policy); nothing has landed then.
+
+        `subject` is what a commit is named after, where the task is not.
+        """
+        means = self._means
+        number = len(self._turns) + 1
+        self._turns.append(RecordedTurn(number, task))
+        means.recorder.note("task", turn=number, text=task)
+        means.emit(TurnStarted(number, task))
+        self._turn = Turn(means, task, self.mode, subject)
         try:
-            end = await self._converse(draft)
-            outcome = await self._conclude(task, draft, end)
+            outcome = await self._turn.run()
         except BaseException as error:
-            self._close_turn(getattr(error, "exit", Exit.INTERRUPT).status)
+            self._close_turn(getattr(error, "exit", Exit.INTERRUPT).status, "")
             raise
-        self._close_turn(outcome.exit.status)
-        self._emit(TurnFinished(outcome.exit.status, outcome.summary))
+        if self.mode == "plan" and outcome.exit is Exit.DONE:
+            self.plan_text = outcome.summary
+        self._close_turn(outcome.exit.status, outcome.summary, outcome.checkpoint)
+        means.emit(TurnFinished(outcome.exit.status, outcome.summary))
         return outcome
 
-    async def _begin(self, task: str) -> Draft:
-        """Snapshot the working tree, decide what the model sees of it, and open the turn in the conversation."""
-        snapshot = await asyncio.to_thread(self._repository.snapshot)
-        self._draft = Draft(self._repository, snapshot)
-        self.evidence, self.triage = Evidence(tree=snapshot.tree), ()
-        plan, messages = await asyncio.to_thread(self._briefing.open_turn, snapshot, task)
-        self._history += [user_message(text) for text in messages]
-        self._emit(ContextPlanned(plan))
-        await self._confirm_price(plan)
-        return self._draft
+    @property
+    def _turn_tree(self) -> str:
+        return self._turn.draft.tree if self._turn and self._turn.draft else ""
 
-    async def _confirm_price(self, plan: ContextPlan) -> None:
-        limits = self._settings.limits
-        if plan.cold_usd is None or plan.cold_usd <= limits.ask_above:
-            return
-        if not await self._ask(ApproveSpending(plan.cold_usd, limits.max_cost)):
-            raise LimitReached(
-                f"the turn was not approved at ${plan.cold_usd:.2f}", "a smaller --context-budget costs less"
-            )
-
-    async def _converse(self, draft: Draft) -> TurnEnd:
-        """The agent's turn, and up to `repair_rounds` more while its tests fail in new ways."""
-        prompt, tools = AGENTS[self.options.mode]
-        agent = make_agent(prompt, self._settings, tools)
-        max_input = usable_input(self._client.catalog.get(agent.model))
-        limits = Limits(self._settings.limits.max_steps, max_input=max_input)
-        desk = self._desk(draft)
-        self._checks.prepare()
-        seen: set[tuple[str, ...]] = set()
-        for round_left in reversed(range(self._settings.limits.repair_rounds + 1)):
-            tested = draft.tree
-            end = await run_turn(agent, self._client, self._history, desk, limits, self._cache_key)
-            if end.status != "finished" or draft.tree == draft.snapshot.tree or self.options.mode != "edit":
-                return end
-            await self._verify(draft)
-            failures = tuple(sorted(self.evidence.new_failures))
-            if self.evidence.status != "failed" or not round_left or failures in seen or draft.tree == tested:
-                return end
-            seen.add(failures)
-            report = describe(self.evidence, self.triage)
-            self._history.append(user_message(f"[coder: the final draft was tested.]\n{report}"))
-        return end
-
-    def _desk(self, draft: Draft) -> Desk:
-        async def run_tests() -> str:
-            await self._verify(draft)
-            return describe(self.evidence, self.triage)
-
-        return Desk(
-            draft=draft,
-            emit=self._emit,
-            plan=self._briefing.shown,
-            withheld=self._briefing.withheld,
-            run_tests=run_tests,
-            summarize=partial(summarize, self._helpers),
-            select=partial(select, self._helpers),
+    def _close_turn(self, status: str, summary: str, checkpoint: Checkpoint | None = None) -> None:
+        means, last = self._means, self._turns[-1]
+        self._turns[-1] = replace(last, status=status, checkpoints=(checkpoint.id,) if checkpoint else ())
+        if self._turn_tree:
+            means.briefing.saw(self._turn_tree)
+        means.recorder.keep_items()
+        remarks, plan = means.briefing.remarks, self.plan_text if self.mode == "plan" else ""
+        means.recorder.note(
+            "outcome", status=status, summary=summary, cost_usd=self.cost_usd, remarks=remarks, plan=plan
         )
 
-    async def _verify(self, draft: Draft) -> None:
-        """Test the draft as it is now; the same tree is tested once."""
-        self.evidence, self.triage = await self._checks.run(draft.snapshot.tree, draft.tree)
+    # ── modes and models ──
 
-    async def _conclude(self, task: str, draft: Draft, end: TurnEnd) -> Outcome:
-        """From the agent's last word to what landed."""
-        if self.options.mode != "edit" and end.status == "finished":
-            return Outcome(Exit.DONE, end.text)
-        if end.status in ("content_filter", "refusal"):
-            return Outcome(Exit.API, f"the model refused the task: {end.text[:500]}".rstrip(": "))
-        files, patch = await asyncio.to_thread(self.draft_patch)
-        if end.status != "finished":
-            return Outcome(Exit.FAILED, ENDINGS[end.status], files=files, patch=patch)
-        if not files:
-            return Outcome(Exit.UNCHANGED, end.text or "nothing was changed")
-        proposal = self._proposal(draft, files, patch, end.text)
-        self._emit(ProposalReady(proposal))
-        decision = await self._ask(Review(proposal))
-        assert isinstance(decision, ReviewDecision)
-        if decision.takes_nothing():
-            self._briefing.rejected(proposal, decision)
-            why = "its tests fail" if self.evidence.status == "failed" else "nothing of it was accepted"
-            return Outcome(Exit.FAILED, f"the change was not applied: {why}", proposal, decision, files, patch)
-        return await self._land(task, proposal, decision, end.text)
+    def set_mode(self, mode: Mode) -> None:
+        """Plan first or edit at once, from the next turn on. The cached prefix holds."""
+        self.mode = mode
+        text = "nothing is edited until the plan is carried out" if mode == "plan" else "edits are drafted and reviewed"
+        self._say(f"{mode} mode: {text}")
 
-    def _proposal(self, draft: Draft, files: tuple[FileDiff, ...], patch: bytes, summary: str) -> Proposal:
-        commands = [report.command for report in self.evidence.reports]
-        judged = policy.edits_own_tests(files, commands)
-        warnings = [f"the change edits what tests it: {', '.join(judged[:5])}"] if judged else []
-        for warning in warnings:
-            self._emit(Notice(warning, "warning"))
-        return Proposal(
-            draft.snapshot.tree,
-            draft.tree,
-            files,
-            patch,
-            self.evidence,
-            self.triage,
-            self.cost_usd,
-            summary,
-            tuple(warnings),
-        )
+    async def carry_out(self, plan: str) -> Outcome:
+        """Leave plan mode and do what `plan` says: the last plan as the user edited and approved it."""
+        task = next((turn.task for turn in reversed(self._turns)), "")
+        if self.mode == "plan":
+            self.set_mode("edit")
+        return await self.run(prompts.fill("carry_out", plan=plan.strip()), subject=task)
 
-    async def _land(self, task: str, proposal: Proposal, decision: ReviewDecision, summary: str) -> Outcome:
-        """Write what was approved. A cancellation meanwhile waits for the write to finish, then takes it back."""
-        message = decision.commit_message or commit_message(task)
-        carry_out = partial(land, hooks=self.options.trusted)
-        landed, interrupted = await uninterrupted(
-            carry_out, self._repository, self._places, proposal, decision, self.options.destination, message
-        )
-        if interrupted and not landed.commit:  # a commit cannot be taken back quietly: then it counts as done
-            if landed.checkpoint:
-                undoing = (self._repository.location, self._places, landed.checkpoint.id)
-                await uninterrupted(undo, *undoing)
-            raise asyncio.CancelledError
-        if landed.merged:
-            text = f"merged with changes made meanwhile, which were not tested: {', '.join(landed.merged)}"
-            self._emit(Notice(text, "warning"))
-        paths = tuple(file.path for file in landed.files)
-        if landed.checkpoint:
-            for warning in landed.checkpoint.warnings:
-                self._emit(Notice(warning, "warning"))
-            self._emit(Applied(landed.checkpoint, paths, landed.commit))
-        self._briefing.landed(proposal, decision)
-        return Outcome(
-            Exit.DONE, summary, proposal, decision, landed.files, landed.patch, landed.checkpoint, landed.commit
-        )
+    def set_model(self, model: str) -> None:
+        """Plan and edit with another model from the next turn on. Its cache of the conversation is empty at first."""
+        self._choose("model", choose_model(self.settings, model))
+        if not self._means.client.catalog.get(self.settings.model).known:
+            self._say(f"{self.settings.model} is not in the catalog: its window and price are unknown")
+
+    def set_effort(self, effort: str) -> None:
+        """Reason as much as this from the next turn on. Raises UserError for a word that is no effort."""
+        self._choose("effort", choose_effort(self.settings, effort))
+
+    def _choose(self, key: str, settings: Settings) -> None:
+        before, value = getattr(self.settings, key), getattr(settings, key)
+        self._means.settings = self._means.briefing.settings = settings
+        self._means.recorder.note("setting", key=key, value=value)
+        self._say(f"the {key} is now {value} (it was {before})")
 
     # ── beside the turns ──
 
     async def plan(self, task: str = "") -> ContextPlan:
         """What the model would see for `task` now; sends nothing."""
-        snapshot = await asyncio.to_thread(self._repository.snapshot)
-        return await asyncio.to_thread(self._briefing.make_plan, snapshot, task)
+        snapshot = await asyncio.to_thread(self._means.repository.snapshot)
+        return await asyncio.to_thread(self._means.briefing.make_plan, snapshot, task)
 
     def pin(self, path: str) -> None:
         """Show this file in full from the next plan on."""
-        self._briefing.pin(path)
+        self._means.briefing.pin(path)
+        self._keep_pins()
 
     def drop(self, path: str) -> None:
         """Leave this file out of the next plans."""
-        self._briefing.drop(path)
+        self._means.briefing.drop(path)
+        self._keep_pins()
+
+    def _keep_pins(self) -> None:
+        briefing = self._means.briefing
+        self._means.recorder.note("pins", pinned=briefing.pinned, dropped=briefing.dropped)
 
     async def undo(self, checkpoint_id: str = "") -> Checkpoint:
         """Take back what was last applied (or that checkpoint). Raises where files changed since."""
-        made = await asyncio.to_thread(undo, self._repository.location, self._places, checkpoint_id)
-        self._emit(Undone(made, made.paths))
+        return (await self._undo(lambda: (undo(self._location, self._means.places, checkpoint_id),)))[0]
+
+    async def _undo(self, work: Callable[[], tuple[Checkpoint, ...]]) -> tuple[Checkpoint, ...]:
+        before = await asyncio.to_thread(self._undone)
+        made = await asyncio.to_thread(work)
+        gone = sorted(await asyncio.to_thread(self._undone) - before)
+        for checkpoint in gone:
+            self._means.edits.pop(checkpoint, None)
+        for done in made:
+            self._means.recorder.note("undone", checkpoint=asdict(done), paths=done.paths, undoes=gone)
+            self._means.emit(Undone(done, done.paths))
         return made
 
-    async def close(self) -> None:
-        await self._checks.close()
-        await self._client.aclose()
-        await asyncio.to_thread(self._repository.close)
+    def _undone(self) -> set[str]:
+        checkpoints = list_checkpoints(self._location, self._means.places)
+        return {checkpoint.id for checkpoint in checkpoints if checkpoint.undone}
+
+    async def compact(self) -> tuple[int, int]:
+        """Leave out the older steps of the conversation; about how many tokens it had, and has."""
+        history = self._means.history
+        shorter = compact(history, list(self._means.edits.values()), KEPT_TOKENS)
+        before, after = size(history), size(shorter)
+        if after >= before:
+            self._emit(Notice("there are no older steps to leave out"))
+            return before, before
+        history[:] = shorter
+        self._means.recorder.keep_items()
+        self._say(f"the conversation was compacted from about {before:,} to {after:,} tokens")
+        return before, after
+
+    def rename(self, title: str) -> None:
+        """Give the session a name; "" takes it away."""
+        self.title = title.strip()
+        self._means.recorder.note("title", text=self.title)
+
+    # ── rewind ──
+
+    async def preview_rewind(self, turn: int) -> tuple[UndoItem, ...]:
+        """What a rewind to before turn `turn` does to the files. Raises UserError if there is no such turn."""
+        ids = await self._applied_since(turn)
+        return await asyncio.to_thread(preview_all, self._location, self._means.places, ids)
+
+    async def rewind(self, turn: int, *, files: bool = True) -> tuple[Checkpoint, ...]:
+        """Go back to before turn `turn`: the conversation and, with `files`, what it and the later ones applied.
+
+        Raises, with nothing changed, where a file was changed since. The undos are checkpoints of their own.
+        """
+        ids = await self._applied_since(turn)
+        places = self._means.places
+        made = await self._undo(lambda: take_back(self._location, places, ids)) if files and ids else ()
+        path = session_path(places, self.id)
+        records = await asyncio.to_thread(lambda: live_records(read_records(path)))
+        state = recorded(records_before(records, turn))
+        self._means.recorder.record.rewind(turn, state.history, state.renewals)
+        self._turn = None
+        self._adopt(state)
+        self._say(f"back before turn {turn}; {len(made)} applied changes were taken back")
+        return made
+
+    async def _applied_since(self, turn: int) -> tuple[str, ...]:
+        if not 1 <= turn <= len(self._turns):
+            raise UserError(f"there is no turn {turn}", f"the session has {len(self._turns)}")
+        ids = [checkpoint for each in self._turns[turn - 1 :] for checkpoint in each.checkpoints]
+        return await asyncio.to_thread(standing, self._location, self._means.places, ids)
 
     # ── private ──
 
     @property
-    def _cache_key(self) -> str:
-        return f"coder:{self.id}"
+    def _location(self) -> Location:
+        return self._means.repository.location
 
-    def _start(self) -> None:
-        location = self._repository.location
-        self._record.write("session", root=str(location.root), model=self._settings.model)
-        sandbox = self.options.checks.sandbox
-        self._emit(SessionStarted(self.id, str(location.root), location.branch, self._settings.model, sandbox))
-        if location.state:
-            self._emit(Notice(f"a {location.state} is in progress in this repository", "warning"))
-        if tell_once(self._places):
-            self._emit(Notice(f"{WHAT_LEAVES} They go to {self._client.provider.host}."))
+    def _say(self, text: str) -> None:
+        self._means.recorder.note("notice", text=text)
+        self._emit(Notice(text))
 
-    def _close_turn(self, status: str) -> None:
-        if self._draft is not None:
-            self._briefing.saw(self._draft.tree)
-        try:
-            self._record.write_items(self._history)
-            self._record.write("outcome", status=status, cost_usd=self.cost_usd)
-        except OSError as error:
-            self._emit(Notice(f"the session could not be recorded: {error.strerror}", "warning"))
-
-
-AGENTS = {"edit": ("coder", ALL), "ask": ("ask", READING), "plan": ("plan", READING)}
-
-ENDINGS = {
-    "malformed": "the model made three malformed calls in a row",
-    "repeated": "the model repeated itself without getting further",
-    "max_output": "the model's reply was cut off at the output limit",
-}
-
-
-def commit_message(task: str) -> str:
-    """A commit message from the task: its first line as the subject (72 columns), the whole below if there is more."""
-    lines = task.strip().splitlines() or ["coder"]
-    subject = lines[0] if len(lines[0]) <= 72 else lines[0][:71].rstrip() + "…"
-    return subject if subject == task.strip() else f"{subject}\n\n{task.strip()}"
+    async def close(self) -> None:
+        await self._means.checks.close()
+        await self._means.client.aclose()
+        await asyncio.to_thread(self._means.repository.close)
+        self._means.recorder.record.close()

@@ -1,6 +1,6 @@
 """What the triager is shown, and what its answer is checked against: the redacted log, the diff, the draft's lines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -18,18 +18,25 @@ async def triage_failures(
     helpers: Helpers, repository: Repository, snapshot: str, evidence: Evidence, cards: Sequence[TriageCard]
 ) -> tuple[TriageCard, ...]:
     """The first cards with the small model's reading of them, the others as they are."""
-    ground = find_ground(repository, snapshot, evidence)
+    diff = repository.patch(snapshot, evidence.tree).decode("utf-8", "replace")
+    return await judge(helpers, find_ground(evidence, diff, lambda path: repository.read(evidence.tree, path)), cards)
+
+
+async def judge(helpers: Helpers, ground: Ground, cards: Sequence[TriageCard]) -> tuple[TriageCard, ...]:
+    """One call for each of the first cards."""
     return (*await triage(helpers, cards[:MAX_CARDS], ground), *cards[MAX_CARDS:])
 
 
-def find_ground(repository: Repository, snapshot: str, evidence: Evidence) -> Ground:
-    """The facts about a failed run. Logs are redacted here: what a model quotes is quoted from this text."""
+def find_ground(evidence: Evidence, diff: str, read: Callable[[str], bytes | None]) -> Ground:
+    """The facts about a failed run: its logs, the `diff` under test, and the files of the tree that `read` knows.
+
+    Logs are redacted here: what a model quotes is quoted from this text.
+    """
     failed = [report for report in evidence.reports if not report.ok]
-    diff = repository.patch(snapshot, evidence.tree).decode("utf-8", "replace")
 
     @cache
     def line_count(path: str) -> int:
-        content = repository.read(evidence.tree, path)
+        content = read(path)
         return 0 if content is None else content.count(b"\n") + (not content.endswith(b"\n"))
 
     def excerpt(card: TriageCard) -> str:

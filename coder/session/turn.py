@@ -1,0 +1,299 @@
+"""One turn: from the task to what landed. What outlives it is in its `Means`, which the session owns."""
+
+import asyncio
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Literal
+
+from coder import prompts
+from coder.agents.agent import Agent, make_agent
+from coder.agents.loop import Limits, TurnEnd, run_turn, usable_input
+from coder.agents.subagents import Helpers, select, summarize
+from coder.agents.tool import Desk
+from coder.config import Settings
+from coder.errors import ApiError, Exit, LimitReached
+from coder.events import Applied, ApproveSpending, Ask, ContextPlanned, Emit, Notice, ProposalReady, Review
+from coder.model.client import Client
+from coder.model.messages import TOO_LONG, user_message
+from coder.repo.checkpoint import undo
+from coder.repo.draft import Draft
+from coder.repo.git import GitError
+from coder.repo.repository import Repository
+from coder.session import policy
+from coder.session.briefing import Briefing
+from coder.session.checks import CheckOptions, Checks, describe
+from coder.session.landing import Landed, land
+from coder.session.outcome import Destination, Outcome
+from coder.session.record import Items
+from coder.session.recorder import Recorder
+from coder.session.uninterrupted import uninterrupted
+from coder.store import Places
+from coder.text import redact
+from coder.tools import ALL, READING
+from coder.values import ContextPlan, Evidence, FileDiff, Proposal, ReviewDecision, TriageCard
+
+Mode = Literal["edit", "ask", "plan"]
+
+LEAST_SECTION = 4_000  # tokens: a section smaller than this is not worth halving
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What the user said when the session was opened. `trusted`: the repository's rules may be read to the model."""
+
+    mode: Mode = "edit"
+    checks: CheckOptions = CheckOptions()
+    destination: Destination = Destination()
+    trusted: bool = False
+
+
+@dataclass(slots=True)
+class Means:
+    """What the turns of a session share. `emit` also keeps what must last; `edits` are the patches that landed, by
+    checkpoint, as compaction keeps them."""
+
+    repository: Repository
+    settings: Settings
+    places: Places
+    options: SessionOptions
+    emit: Emit
+    ask: Ask
+    client: Client
+    helpers: Helpers
+    checks: Checks
+    briefing: Briefing
+    recorder: Recorder
+    cache_key: str
+    history: Items
+    edits: dict[str, str] = field(default_factory=dict)
+
+
+class Turn:
+    """`subject` is what a commit is named after, the task if it is empty."""
+
+    def __init__(self, means: Means, task: str, mode: Mode, subject: str = "") -> None:
+        self.evidence = Evidence()
+        self.triage: tuple[TriageCard, ...] = ()
+        self.draft: Draft | None = None
+        self._means = means
+        self._task = task
+        self._mode = mode
+        self._subject = subject or task
+
+    def draft_patch(self) -> tuple[tuple[FileDiff, ...], bytes]:
+        """What the draft differs by from its snapshot, landed or not. Blocking."""
+        if self.draft is None:
+            return (), b""
+        repository, old, new = self._means.repository, self.draft.snapshot.tree, self.draft.tree
+        return repository.diff(old, new), repository.patch(old, new)
+
+    async def run(self) -> Outcome:
+        """Raises what ends the turn early (limits, API, policy); nothing has landed then."""
+        self._means.client.require_key()
+        self._means.client.renew_retries()
+        draft = await self._begin()
+        end = await self._converse(draft)
+        return await self._conclude(draft, end)
+
+    # ── opening ──
+
+    async def _begin(self) -> Draft:
+        """Snapshot the working tree, decide what the model sees of it, and open the turn in the conversation."""
+        means = self._means
+        snapshot = await asyncio.to_thread(means.repository.snapshot)
+        self.draft = Draft(means.repository, snapshot)
+        self.evidence, self.triage = Evidence(tree=snapshot.tree), ()
+        task = prompts.fill("planning", task=self._task) if self._mode == "plan" else self._task
+        first = means.briefing.shown is None
+        try:
+            plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task)
+        except GitError:  # the tree that the model saw was pruned: nothing can be told as a difference to it
+            await self._renew_section(self.draft)
+            plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task)
+        means.history += [user_message(text) for text in messages]
+        if first:
+            means.recorder.keep_section(plan)
+        means.emit(ContextPlanned(plan))
+        await self._confirm_price(plan)
+        return self.draft
+
+    async def _renew_section(self, draft: Draft, most: int = 0) -> ContextPlan:
+        """Put the repository as it is now in the place of the section that the conversation begins with."""
+        means = self._means
+        section = await asyncio.to_thread(means.briefing.rebuild, draft.snapshot, self._task, most)
+        means.history[0] = user_message(section)
+        assert means.briefing.shown is not None
+        means.recorder.keep_section(means.briefing.shown)
+        return means.briefing.shown
+
+    async def _confirm_price(self, plan: ContextPlan) -> None:
+        limits = self._means.settings.limits
+        if plan.cold_usd is None or plan.cold_usd <= limits.ask_above:
+            return
+        if not await self._means.ask(ApproveSpending(plan.cold_usd, limits.max_cost)):
+            raise LimitReached(
+                f"the turn was not approved at ${plan.cold_usd:.2f}", "a smaller --context-budget costs less"
+            )
+
+    # ── the conversation ──
+
+    async def _converse(self, draft: Draft) -> TurnEnd:
+        """The agent's turn, and up to `repair_rounds` more while its tests fail in new ways."""
+        means = self._means
+        agent, desk = agent_of(self._mode, means.settings), self._desk(draft)
+        limits = Limits(means.settings.limits.max_steps, max_input=usable_input(means.client.catalog.get(agent.model)))
+        if self._mode == "edit":
+            means.checks.prepare()
+        seen: set[tuple[str, ...]] = set()
+        for round_left in reversed(range(means.settings.limits.repair_rounds + 1)):
+            tested = draft.tree
+            end = await self._ask_agent(agent, desk, limits)
+            if end.status != "finished" or draft.tree == draft.snapshot.tree or self._mode != "edit":
+                return end
+            await self._verify(draft)
+            failures = tuple(sorted(self.evidence.new_failures))
+            if self.evidence.status != "failed" or not round_left or failures in seen or draft.tree == tested:
+                return end
+            seen.add(failures)
+            report = describe(self.evidence, self.triage)
+            means.history.append(user_message(f"[coder: the final draft was tested.]\n{report}"))
+        return end
+
+    async def _ask_agent(self, agent: Agent, desk: Desk, limits: Limits) -> TurnEnd:
+        """One run of the loop. If the server finds even the section too long, half of it goes, once and said aloud."""
+        means = self._means
+        try:
+            return await run_turn(agent, means.client, means.history, desk, limits, self._cache_key)
+        except ApiError as error:
+            shown = means.briefing.shown
+            if error.code not in TOO_LONG or shown is None or shown.total_tokens < LEAST_SECTION:
+                raise
+        desk.plan = await self._renew_section(desk.draft, shown.total_tokens // 2)
+        text = f"the repository section was too long for the server: {desk.plan.total_tokens:,} tokens are left of it"
+        means.emit(Notice(text, "warning"))
+        means.emit(ContextPlanned(desk.plan))
+        means.recorder.keep_items()
+        return await run_turn(agent, means.client, means.history, desk, limits, self._cache_key)
+
+    @property
+    def _cache_key(self) -> str:
+        """Of the session; another one each time the conversation changed elsewhere than at its end."""
+        renewals = self._means.recorder.record.renewals
+        return f"{self._means.cache_key}:{renewals}" if renewals else self._means.cache_key
+
+    def _desk(self, draft: Draft) -> Desk:
+        means = self._means
+
+        async def run_tests() -> str:
+            await self._verify(draft)
+            return describe(self.evidence, self.triage)
+
+        return Desk(
+            draft=draft,
+            emit=means.emit,
+            plan=means.briefing.shown,
+            withheld=means.briefing.withheld,
+            rules=means.briefing.rules,
+            run_tests=run_tests,
+            summarize=partial(summarize, means.helpers),
+            select=partial(select, means.helpers),
+            edits=list(means.edits.values()),
+        )
+
+    async def _verify(self, draft: Draft) -> None:
+        """Test the draft as it is now; the same tree is tested once."""
+        self.evidence, self.triage = await self._means.checks.run(draft.snapshot.tree, draft.tree)
+
+    # ── the end ──
+
+    async def _conclude(self, draft: Draft, end: TurnEnd) -> Outcome:
+        """From the agent's last word to what landed."""
+        if self._mode != "edit" and end.status == "finished":
+            return Outcome(Exit.DONE, end.text)
+        if end.status in ("content_filter", "refusal"):
+            return Outcome(Exit.API, f"the model refused the task: {end.text[:500]}".rstrip(": "))
+        files, patch = await asyncio.to_thread(self.draft_patch)
+        if end.status != "finished":
+            return Outcome(Exit.FAILED, ENDINGS[end.status], files=files, patch=patch)
+        if not files:
+            return Outcome(Exit.UNCHANGED, end.text or "nothing was changed")
+        proposal = self._proposal(draft, files, patch, end.text)
+        self._means.emit(ProposalReady(proposal))
+        decision = await self._means.ask(Review(proposal))
+        assert isinstance(decision, ReviewDecision)
+        if decision.takes_nothing():
+            self._means.briefing.rejected(proposal, decision)
+            why = "its tests fail" if self.evidence.status == "failed" else "nothing of it was accepted"
+            return Outcome(Exit.FAILED, f"the change was not applied: {why}", proposal, decision, files, patch)
+        return await self._land(proposal, decision, end.text)
+
+    def _proposal(self, draft: Draft, files: tuple[FileDiff, ...], patch: bytes, summary: str) -> Proposal:
+        commands = [report.command for report in self.evidence.reports]
+        judged = policy.edits_own_tests(files, commands)
+        warnings = [f"the change edits what tests it: {', '.join(judged[:5])}"] if judged else []
+        for warning in warnings:
+            self._means.emit(Notice(warning, "warning"))
+        return Proposal(
+            draft.snapshot.tree,
+            draft.tree,
+            files,
+            patch,
+            self.evidence,
+            self.triage,
+            self._means.client.cost_usd,
+            summary,
+            tuple(warnings),
+        )
+
+    async def _land(self, proposal: Proposal, decision: ReviewDecision, summary: str) -> Outcome:
+        """Write what was approved. A cancellation meanwhile waits for the write to finish, then takes it back."""
+        means = self._means
+        message = decision.commit_message or commit_message(self._subject)
+        carry_out = partial(land, hooks=means.options.trusted)
+        landed, interrupted = await uninterrupted(
+            carry_out, means.repository, means.places, proposal, decision, means.options.destination, message
+        )
+        if interrupted and not landed.commit:  # a commit cannot be taken back quietly: then it counts as done
+            if landed.checkpoint:
+                await uninterrupted(undo, means.repository.location, means.places, landed.checkpoint.id)
+            raise asyncio.CancelledError
+        self._tell_landed(landed)
+        means.briefing.landed(proposal, decision)
+        return Outcome(
+            Exit.DONE, summary, proposal, decision, landed.files, landed.patch, landed.checkpoint, landed.commit
+        )
+
+    def _tell_landed(self, landed: Landed) -> None:
+        means, checkpoint = self._means, landed.checkpoint
+        if landed.merged:
+            text = f"merged with changes made meanwhile, which were not tested: {', '.join(landed.merged)}"
+            means.emit(Notice(text, "warning"))
+        if checkpoint is None:
+            return
+        for warning in checkpoint.warnings:
+            means.emit(Notice(warning, "warning"))
+        paths = tuple(file.path for file in landed.files)
+        patch = means.edits[checkpoint.id] = redact(landed.patch.decode("utf-8", "replace"))
+        means.recorder.note("applied", checkpoint=asdict(checkpoint), paths=paths, commit=landed.commit, patch=patch)
+        means.emit(Applied(checkpoint, paths, landed.commit))
+
+
+def agent_of(mode: Mode, settings: Settings) -> Agent:
+    """The agent of a mode. Planning and editing share instructions and tools, so that the cached prefix holds."""
+    if mode == "ask":
+        return make_agent("ask", settings, READING)
+    return make_agent("coder", settings, ALL, READING if mode == "plan" else None)
+
+
+ENDINGS = {
+    "malformed": "the model made three malformed calls in a row",
+    "repeated": "the model repeated itself without getting further",
+    "max_output": "the model's reply was cut off at the output limit",
+}
+
+
+def commit_message(task: str) -> str:
+    """A commit message from the task: its first line as the subject (72 columns), the whole below if there is more."""
+    lines = task.strip().splitlines() or ["coder"]
+    subject = lines[0] if len(lines[0]) <= 72 else lines[0][:71].rstrip() + "…"
+    return subject if subject == task.strip() else f"{subject}\n\n{task.strip()}"
