@@ -120,7 +120,7 @@ def test_a_fork_bomb_is_bounded(tier: str, tmp_path: Path) -> None:
 def test_memory_is_bounded_for_one_process_and_for_all_together(tier: str, tmp_path: Path) -> None:
     sandbox = kit.open_tier(tier, tmp_path, SandboxSettings(memory_mb=200))
     root = kit.repository(tmp_path / "r")
-    assert "MemoryError" in kit.python(sandbox, root, HOG).text
+    assert kit.python(sandbox, root, HOG).result.stopped == "memory"
     shares = HOG.replace("while True", "for _ in range(12)") + "\nimport time; time.sleep(60)"
     together = kit.python(sandbox, root, HOGS, shares)
     assert (together.result.exit_code, together.result.stopped) == (None, "memory")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import socket
 import subprocess
 import sys
 import venv
@@ -16,6 +17,7 @@ from tests import sandbox_kit as kit
 ANY = (*kit.CONFINED, "none")
 LIST = """
 import os
+import socket
 for top, _, names in os.walk("."):
     if ".git" not in top: [print(os.path.join(top, name)) for name in names]
 print(open("kept").read())
@@ -208,3 +210,23 @@ def test_importing_the_sandbox_is_light() -> None:
 
 
 _PACKAGE = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("tier", kit.MOUNTING)
+def test_the_network_of_the_machine_is_there_when_the_user_says_so(tier: str, tmp_path: Path) -> None:
+    sandbox = kit.open_tier(tier, tmp_path, SandboxSettings(network=True))
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        source = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5); print('met')"
+        assert kit.python(sandbox, kit.repository(tmp_path / "r"), source).text == "met\n"
+
+
+@pytest.mark.parametrize("tier", kit.MOUNTING)
+def test_an_overlay_that_fails_is_replaced_by_a_copy_of_its_own_accord(tier: str, tmp_path: Path) -> None:
+    """Layers that overlap are refused by the kernel: as good a reason as any it may have."""
+    root = kit.repository(tmp_path / "r")
+    (root / "inner").mkdir()
+    (root / "inner" / "tracked").write_text("draft\n")
+    ran = kit.run(kit.open_tier(tier, tmp_path), root, "sh", "-c", "cat tracked; pwd", view=View(root, root / "inner"))
+    assert ran.text == f"draft\n{root}\n"

@@ -59,8 +59,8 @@ def _stage(step: Step, staged: dict[str, str]) -> Step:
 
 def _render(step: Step) -> list[str]:
     match step:
-        case ("tmpfs", target, _):
-            return ["--size", str(2 << 30), "--perms", "1777", "--tmpfs", target]
+        case ("tmpfs", target, size):
+            return ["--size", str(int(size.removesuffix("m")) << 20), "--perms", "1777", "--tmpfs", target]
         case ("empty", target):
             return ["--perms", "0555", "--tmpfs", target]
         case ("bind", target, source):

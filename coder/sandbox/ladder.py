@@ -1,13 +1,17 @@
 """Chooses the tier once per session: the first that a self-test proves, not the first whose program is installed."""
 
+import asyncio
+import contextlib
 import dataclasses
 import os
 import sys
+import time
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from coder.errors import Refused
-from coder.sandbox import bubblewrap, selftest
+from coder.sandbox import bubblewrap, scene, selftest
 from coder.sandbox.run import Sandbox, Tier
 from coder.store import Places
 
@@ -33,6 +37,7 @@ async def choose(
     """
     if mode == "off":
         return Sandbox("none", settings, places, environ, secrets, limits="commands run unconfined")
+    await asyncio.to_thread(_sweep, places.cache / "sandbox")
     failures = []
     for tier in TIERS:
         if tier not in tiers or not _might_work(tier) or (mode == "require" and tier not in NAMESPACE_TIERS):
@@ -49,9 +54,17 @@ async def choose(
 
 
 _LIMITS = {
-    "landlock": "runs in a copy at another path; no loopback network; sockets of local services stay reachable",
+    "landlock": "runs in a copy at another path, without sockets, terminals or /tmp of its own",
     "seatbelt": "runs in a copy at another path; services of this machine stay reachable on loopback",
 }
+
+
+def _sweep(base: Path) -> None:
+    """Remove what runs left behind whose coder was killed. None lasts longer than a day."""
+    for left in base.glob("*-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.lstat().st_mtime > 2 * 86_400:
+                scene.clear(left)
 
 
 def _might_work(tier: Tier) -> bool:

@@ -26,6 +26,7 @@ _HOME_TOOLCHAINS = (
     ".ghcup", ".cabal", ".stack", ".juliaup", ".dotnet", ".nuget/packages", ".jdks", ".goenv", "go", "sdk",
     ".m2/repository", ".m2/wrapper", ".gradle/caches", ".gradle/wrapper", ".gradle/jdks", ".gem/ruby", ".bundle/cache",
     ".local/bin", ".local/lib", ".local/pipx", ".local/share/pipx", ".local/share/uv", ".local/share/mise",
+    ".virtualenvs", ".local/share/virtualenvs", ".cache/pypoetry/virtualenvs", ".local/share/hatch",
     ".local/share/fnm", ".local/share/pnpm", ".local/share/rtx", ".cache/go-build", ".cache/uv", ".cache/pre-commit",
     ".cache/ms-playwright", "miniconda3", "anaconda3", "miniforge3", "mambaforge", ".conda/envs", ".opam",
     ".composer/vendor", ".config/composer/vendor", ".pub-cache", ".mix", ".hex", ".elan", ".swiftly",
@@ -185,7 +186,8 @@ def _toolchain(environ: Mapping[str, str], homes: list[str], root: str, program:
     found = {environ[name] for name in TOOLCHAIN_VARIABLES if environ.get(name, "").startswith("/")}
     found |= {f"{home}/{name}" for home in homes for name in _HOME_TOOLCHAINS}
     found |= {sys.prefix, sys.base_prefix, sys.exec_prefix}
-    directories = [path for path in environ.get("PATH", "").split(":") if path.startswith("/")]
+    found |= {os.path.realpath(f"{root}/{name}") for name in (".venv", "venv", "node_modules")}  # links, at times
+    directories = list(dict.fromkeys(path for path in environ.get("PATH", "").split(":") if path.startswith("/")))
     for directory in directories:
         found |= {directory, _prefix(directory, homes)}
     programs = [f"{base}/bin/python" for base in (sys.prefix, f"{root}/.venv", f"{root}/venv")]
@@ -194,7 +196,8 @@ def _toolchain(environ: Mapping[str, str], homes: list[str], root: str, program:
     for path in programs:
         for hop in _links(path):
             found.add(_prefix(os.path.dirname(hop), homes))
-    return {text for path in found for text in (os.path.normpath(path), os.path.realpath(path))}
+    there = [path for path in found if os.path.exists(path)]
+    return {text for path in there for text in (os.path.normpath(path), os.path.realpath(path))}
 
 
 def _links(path: str) -> list[str]:

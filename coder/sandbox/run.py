@@ -106,7 +106,8 @@ class Sandbox:
     def _lay(self, argv: Sequence[str], view: View, run: Path, overlay: bool) -> scene.Scene:
         own = tuple(str(path) for path in (self.places.config, self.places.state, self.places.cache))
         root = os.path.realpath(view.root)
-        seen = layout.plan(root, self.environ, own, self.settings.readable, argv[0])
+        names = ("/etc/resolv.conf",) if self.settings.network else ()  # often a link into /run
+        seen = layout.plan(root, self.environ, own, (*self.settings.readable, *names), argv[0])
         if self.tier in ("bubblewrap", "namespaces"):
-            return scene.with_mounts(view, run, seen, overlay=overlay)
+            return scene.with_mounts(view, run, seen, overlay=overlay, memory_mb=self.settings.memory_mb)
         return scene.with_copy(view, run, seen)

@@ -32,14 +32,15 @@ class Scene:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def with_mounts(view: View, run: Path, seen: Layout, *, overlay: bool) -> Scene:
+def with_mounts(view: View, run: Path, seen: Layout, *, overlay: bool, memory_mb: int) -> Scene:
     """The view at the repository's own path. `run` is an existing empty private directory. Blocks on disk.
 
     Raises SandboxError where a scratch copy is needed and the repository is too big for one.
     """
     root = os.path.realpath(view.root)
-    steps: list[Step] = [_fresh(path, seen) for path in seen.hidden]
-    steps += [_fresh(path, seen) for path in seen.writable if path not in seen.hidden and path not in seen.inner]
+    size = f"{max(64, min(2048, memory_mb // 4))}m"  # files there are memory
+    steps: list[Step] = [_fresh(path, seen, size) for path in seen.hidden]
+    steps += [_fresh(path, seen, size) for path in seen.writable if path not in seen.hidden and path not in seen.inner]
     for number, path in enumerate(seen.shown):
         if overlay and path in seen.caches:
             (run / f"cache-{number}").mkdir()
@@ -54,7 +55,7 @@ def with_mounts(view: View, run: Path, seen: Layout, *, overlay: bool) -> Scene:
         steps += [("bind", f"{root}/{path}", f"{root}/{path}") for path in copying.linked(root)]
     steps += [("bind", path, path) for path in _mounts_below(root)]
     steps += _git(root, run, seen, overlay)
-    steps += [_fresh(path, seen) for path in seen.inner]
+    steps += [_fresh(path, seen, size) for path in seen.inner]
     steps += [("empty", path) if os.path.isdir(path) else ("bind", path, "/dev/null") for path in seen.masked]
     steps.append(("dev",))
     return Scene(root, root, seen.home, "/tmp", run, seen, tuple(steps), overlay, layout.default_homes(seen))
@@ -99,8 +100,8 @@ def clear(run: Path) -> None:
     shutil.rmtree(run, onerror=unlock)
 
 
-def _fresh(path: str, seen: Layout) -> Step:
-    return ("tmpfs", path, "size=2g,mode=1777") if path in seen.writable else ("empty", path)
+def _fresh(path: str, seen: Layout, size: str) -> Step:
+    return ("tmpfs", path, size) if path in seen.writable else ("empty", path)
 
 
 def _overlay(root: str, view: View, run: Path) -> list[Step]:

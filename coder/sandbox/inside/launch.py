@@ -35,7 +35,7 @@ def main() -> NoReturn:
                 _wait_outside(child)
             _stage("process", kernel.die_with_parent)
         elif order["steps"]:
-            _stage("namespaces", kernel.unshare, kernel.CLONE_NEWNS)  # bubblewrap made the others
+            _stage("mounts", kernel.unshare, kernel.CLONE_NEWNS)  # bubblewrap made the others; AppArmor may forbid it
             mounts.make_private()
         _confine(order)
         command = os.fork()
@@ -133,8 +133,7 @@ def _become_command(order: Order) -> NoReturn:
         empty = os.open("/dev/null", os.O_RDONLY)
         os.dup2(empty, 0)
         os.closerange(3, 65536)
-        for limit, most in ((resource.RLIMIT_FSIZE, order["file_size"]), (resource.RLIMIT_DATA, order["memory"])):
-            _lower(limit, most)
+        _lower(resource.RLIMIT_FSIZE, order["file_size"])
         if order["process_limit"]:
             _lower(resource.RLIMIT_NPROC, order["process_limit"])
         os.execvpe(argv[0], argv, environment)

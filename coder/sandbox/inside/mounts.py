@@ -69,9 +69,9 @@ def _at(sources: dict[str, int], path: str) -> str:
 
 
 def _tmpfs(step: Step, sources: dict[str, int]) -> None:
-    _, target, options = step
+    _, target, size = step
     os.makedirs(target, exist_ok=True)
-    kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"size={size},mode=1777")
 
 
 def _empty(step: Step, sources: dict[str, int]) -> None:
