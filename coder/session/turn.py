@@ -124,6 +124,7 @@ class Turn:
         means.history[0] = user_message(section)
         assert means.briefing.shown is not None
         means.recorder.keep_section(means.briefing.shown)
+        means.recorder.keep_items()  # which makes the cache key another one
         return means.briefing.shown
 
     async def _confirm_price(self, plan: ContextPlan) -> None:
@@ -172,7 +173,6 @@ class Turn:
         text = f"the repository section was too long for the server: {desk.plan.total_tokens:,} tokens are left of it"
         means.emit(Notice(text, "warning"))
         means.emit(ContextPlanned(desk.plan))
-        means.recorder.keep_items()
         return await run_turn(agent, means.client, means.history, desk, limits, self._cache_key)
 
     @property
