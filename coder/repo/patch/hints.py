@@ -26,8 +26,11 @@ def choose(starts: list[int], hunk: Hunk, target: Target, shift: int | None) -> 
         return expected  # a number that is right to the line is no accident, whatever an anchor far above says
     if hunk.start and shift is None:
         return None
-    starts = _after_anchor(starts, hunk, target)
-    return starts[0] if len(starts) == 1 else _nearest(starts, expected)
+    anchored = _after_anchor(starts, hunk, target)
+    if len(anchored) > 1:
+        return _nearest(anchored, expected)
+    # Where the number clearly says another place than the anchor, one of them is wrong, and nothing tells which.
+    return anchored[0] if _nearest(starts, expected) in (None, anchored[0]) else None
 
 
 def _at_end(starts: list[int], hunk: Hunk, target: Target) -> list[int]:

@@ -4,6 +4,7 @@ Learned in order of simplicity: unchanged, a common shift (the model dedented or
 spaces or the reverse, another unit per level. What was seen goes before what is computed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 Pair = tuple[str, str]  # indentation in the edit, in the file
@@ -15,10 +16,10 @@ def indent_of(text: str) -> str:
 
 def learn(pairs: Sequence[Pair]) -> Callable[[str], str]:
     """A function from an added line's text to the text to write. `pairs` come from lines that are not blank."""
-    distinct = list(dict.fromkeys(pairs))
+    known = _most_frequent(pairs)
+    distinct = list(known.items())
     if all(edit == file for edit, file in distinct):
         return lambda text: text
-    known = dict(reversed(distinct))
     convert = next((rule for make in (_shift, _tab_width, _scale) if (rule := make(distinct))), _longest(known))
 
     def apply(text: str) -> str:
@@ -28,6 +29,15 @@ def learn(pairs: Sequence[Pair]) -> Callable[[str], str]:
         return (known[indent] if indent in known else convert(indent)) + text[len(indent) :]
 
     return apply
+
+
+def _most_frequent(pairs: Sequence[Pair]) -> dict[str, str]:
+    """For each indentation in the edit the one in the file that it stands for most often: a single line may be
+    matched with another of the same text, or have a slip. The first one wins a tie."""
+    counted: dict[str, Counter[str]] = {}
+    for edit, file in pairs:
+        counted.setdefault(edit, Counter())[file] += 1
+    return {edit: files.most_common(1)[0][0] for edit, files in counted.items()}
 
 
 def _shift(pairs: list[Pair]) -> Callable[[str], str] | None:
