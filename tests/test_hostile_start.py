@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.work import make_repository
+from tests.work import FIX, make_repository
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,20 @@ def shell(root: Path, line: str, **env: str) -> tuple[int, str]:
 def test_a_closed_or_full_stream_is_no_bug_and_no_success(root: Path, line: str, code: int) -> None:
     ended, said = shell(root, line)
     assert (ended, "Traceback" in said, "a bug" in said) == (code, False, False), said
+
+
+@pytest.mark.parametrize("command", ["context x", "apply {edit}"], ids=["context", "apply"])
+def test_state_is_private_whatever_the_umask(root: Path, tmp_path: Path, command: str) -> None:
+    (tmp_path / "edit").write_text(FIX)
+    places = {f"XDG_{name}_HOME": str(tmp_path / name) for name in ("CONFIG", "STATE", "CACHE")}
+    ended, said = shell(root, f"umask 0; coder {command.format(edit=tmp_path / 'edit')}", **places)
+    assert ended == 0, said
+    open_to_others = [
+        path for place in places.values() for path in Path(place).rglob("*") if path.stat().st_mode & 0o77
+    ]
+    assert open_to_others == []
+
+
+def test_three_hundred_megabytes_of_address_space_are_enough(root: Path) -> None:
+    ended, said = shell(root, "ulimit -v 300000; coder context x")
+    assert ended == 0, said

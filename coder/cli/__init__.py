@@ -1,6 +1,7 @@
 """The command line: flags → configuration → a face. Only light imports here, so that `--help` stays fast."""
 
 import contextlib
+import errno
 import os
 import sys
 from typing import NoReturn
@@ -47,6 +48,8 @@ def run(argv: list[str]) -> int:
         return doors.interrupted(argv)
     except OSError as error:
         return doors.system_error(argv, error)
+    except MemoryError:
+        return doors.system_error(argv, OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
     except Exception:
         return doors.internal_error(argv)
 

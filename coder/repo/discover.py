@@ -291,7 +291,7 @@ def read_small(path: Path, limit: int = _MAX_SMALL_FILE) -> str:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
             return ""
-        return os.fsdecode(file.read(limit))
+        return os.fsdecode(file.read(status.st_size))
 
 
 def is_true(value: str) -> bool:

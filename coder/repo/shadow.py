@@ -27,6 +27,7 @@ _PROBED = ("core.filemode", "core.symlinks", "core.precomposeunicode")
 MAX_LOOSE_OBJECTS = 25_600
 
 _CONFIG = {
+    "core.sharedRepository": "0600",  # private whatever the umask
     "core.logAllRefUpdates": "false",
     "core.autocrlf": "false",
     "core.safecrlf": "false",
@@ -137,8 +138,8 @@ def _empty(place: Path) -> None:
 
 
 def _skeleton(place: Path) -> None:
-    for name in ("objects/info", "objects/pack", "refs", "info"):
-        (place / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("objects", "objects/info", "objects/pack", "refs", "info"):
+        (place / name).mkdir(mode=0o700, exist_ok=True)
     write_if_changed(place / "HEAD", b"ref: refs/heads/none\n")  # unborn for ever: whoever means a commit names it
 
 

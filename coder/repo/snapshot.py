@@ -295,6 +295,7 @@ def _publish(shadow: Shadow) -> None:
     descriptor, name = tempfile.mkstemp(prefix=".index-", dir=shadow.place)
     os.close(descriptor)
     shutil.copy2(shadow.index, name)
+    os.chmod(name, 0o600)  # it may have come from the user's index, which need not be private
     os.replace(name, shadow.published_index)
 
 
