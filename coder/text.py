@@ -61,6 +61,19 @@ def visible_line(text: str, limit: int = 0) -> str:
     return line
 
 
+_COMMAND_LINE = re.compile(r"(?m)^([^\S\n]*)(?=::)")
+_COMMAND_ANYWHERE = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))")
+
+
+def inert(text: str) -> str:
+    """`text` without lines that a CI system would obey when they are in its log (`::name::`, `##[name]`). Idempotent.
+
+    Source: the runner of GitHub Actions (ActionCommand), which looks behind leading whitespace, and for the older
+    form anywhere in a line; Azure Pipelines and TeamCity use the latter too.
+    """
+    return _COMMAND_ANYWHERE.sub(r"#\\", _COMMAND_LINE.sub(r"\1\\", text))
+
+
 def hides_characters(text: str) -> bool:
     """Whether `text` has characters that a reader would not see (bidi, zero width, tags, private use)."""
     return _HIDDEN_ONLY.search(text) is not None

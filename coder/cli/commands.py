@@ -11,6 +11,8 @@ from coder.cli.options import SharedOptions
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Do one task without questions, for CI and scripts."),
     "ask": ("ask", "Answer a question about the repository; nothing is edited."),
+    "triage": ("triage", "Say which test failures have one cause, and what it probably is."),
+    "report": ("report", "Print a saved result for a job summary or a comment."),
     "context": ("context", "Show what the model would see for a task, and what it costs."),
     "apply": ("apply", "Apply one edit in any accepted format; no model involved."),
     "undo": ("undo", "Preview, then take back what coder last applied."),

@@ -64,10 +64,10 @@ def flush_stdout() -> None:
 
 def say(line: str) -> None:
     """One line to the person, on stderr; a closed stderr is no reason to fail."""
-    from coder.text import redact, visible
+    from coder.text import inert, redact, visible
 
     try:
-        print(visible(redact(line, known_secrets())), file=sys.stderr, flush=True)
+        print(inert(visible(redact(line, known_secrets()))), file=sys.stderr, flush=True)
     except (OSError, ValueError, AttributeError):
         pass
 

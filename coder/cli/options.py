@@ -74,7 +74,7 @@ def gather(ctx: click.Context) -> Shared:
     levels: list[dict[str, Any]] = ctx.meta[_LEVELS]
 
     def last(name: str) -> Any:
-        given = [level[name] for level in levels if level.get(name) not in (None, False)]
+        given = [level[name] for level in levels if level.get(name) is not None and level[name] is not False]
         return given[-1] if given else None
 
     def every(name: str) -> tuple[str, ...]:

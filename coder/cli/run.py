@@ -55,7 +55,7 @@ def run_task(
     from coder.session.session import SessionOptions
 
     setup = prepare(shared, trust=options.get("trust", False))
-    _writable(destination.patch_file)
+    writable(destination.patch_file)
     text, remark = read_task(argument)
     if remark and not shared.quiet:
         doors.say(f"coder: {remark}")
@@ -67,8 +67,8 @@ def run_task(
     )
     output = Output(
         format="patch" if options.get("patch") == "-" else options["output"],
-        file=_writable(options.get("output_file")),
-        junit=_writable(options.get("junit")),
+        file=writable(options.get("output_file")),
+        junit=writable(options.get("junit")),
         quiet=shared.quiet,
         verbose=shared.verbose,
         secrets=doors.known_secrets(),
@@ -98,7 +98,7 @@ def _destination(options: dict[str, Any]) -> Destination:
             return Destination("tree")
 
 
-def _writable(name: Path | str | None) -> Path | None:
+def writable(name: Path | str | None) -> Path | None:
     """A file to be written at the end, looked at before money is spent on what goes into it."""
     if not name:
         return None

@@ -3,7 +3,7 @@
 import sys
 
 from coder import events
-from coder.text import redact, visible, visible_line
+from coder.text import inert, redact, visible, visible_line
 from coder.values import FileDiff
 
 WIDTH = 160
@@ -69,7 +69,7 @@ class Progress:
         text = redact(progress_line(event, verbose=self._verbose), self._secrets)
         if not text:
             return
-        line = visible(text) if self._verbose else visible_line(text, WIDTH)
+        line = inert(visible(text) if self._verbose else visible_line(text, WIDTH))
         try:
             print(line, file=sys.stderr, flush=True)
         except (OSError, ValueError):

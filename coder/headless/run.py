@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from coder import events
 from coder.errors import ApiError, CoderError, Exit, Interrupted, LimitReached
@@ -20,7 +20,7 @@ from coder.headless.stream import event_object
 from coder.headless.text import summary_text
 from coder.session import policy
 from coder.session.outcome import Outcome
-from coder.session.session import Session
+from coder.values import Checkpoint, Evidence, FileDiff, TriageCard, Usage
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -29,7 +29,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 class Output:
     """What is printed: the format on stdout, the result object into `file`, the test report into `junit`."""
 
-    format: Literal["text", "json", "jsonl", "patch"] = "text"
+    format: Literal["text", "json", "jsonl", "patch", "markdown"] = "text"
     file: Path | None = None
     junit: Path | None = None
     quiet: bool = False
@@ -37,11 +37,32 @@ class Output:
     secrets: tuple[str, ...] = ()
 
 
+class Work(Protocol):
+    """What is carried out: a session's turn, or anything that ends in an outcome and has these things to report."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def evidence(self) -> Evidence: ...
+    @property
+    def triage(self) -> tuple[TriageCard, ...]: ...
+    @property
+    def usages(self) -> tuple[Usage, ...]: ...
+    @property
+    def cost_usd(self) -> float | None: ...
+    @property
+    def sandbox_text(self) -> str: ...
+    def draft_patch(self) -> tuple[tuple[FileDiff, ...], bytes]: ...
+    async def run(self, task: str) -> Outcome: ...
+    async def undo(self, checkpoint_id: str = "") -> Checkpoint: ...
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One run: how to open its session, the task, the limits and the policy that answers in place of a person."""
 
-    open_session: Callable[[Emit, Ask], Session]
+    open_session: Callable[[Emit, Ask], Work]
     task: str
     output: Output
     allow: tuple[str, ...] = ()
@@ -57,7 +78,7 @@ class _Run:
     result: dict[str, Any] = field(default_factory=results.empty_result)
     started: float = field(default_factory=time.monotonic)
     seq: int = 0
-    session: Session | None = None
+    session: Work | None = None
     signal: int = 0
     broken_pipe: bool = False
     task: asyncio.Task[Outcome] | None = None
@@ -208,6 +229,10 @@ def _print_result(run: _Run, code: Exit) -> None:
             print(results.dump(result, indent=2), flush=True)
         case "jsonl":
             print(results.dump({"type": "result", "seq": run.seq, **result}), flush=True)
+        case "markdown":
+            from coder.headless.markdown import result_markdown
+
+            print(result_markdown(result), end="", flush=True)
         case "patch" if code is Exit.DONE:
             sys.stdout.flush()
             sys.stdout.buffer.write(result["patch"].encode("utf-8", "surrogateescape"))

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from coder.text import visible
+from coder.text import inert, redact, visible
+
+MAX_CARDS = 20
 
 
 def summary_text(result: dict[str, Any]) -> str:
@@ -15,7 +17,21 @@ def summary_text(result: dict[str, Any]) -> str:
     if result["usage"]:
         price = "unknown" if result["cost_usd"] is None else f"${result['cost_usd']:.4f}"
         lines += [f"cost: {price}, {sum(usage['requests'] for usage in result['usage'])} requests"]
-    return visible("\n".join(lines))
+    for card in result["triage"][:MAX_CARDS]:
+        lines += ["", *_card_lines(card)]
+    lines += [f"and {len(result['triage']) - MAX_CARDS} more"] if len(result["triage"]) > MAX_CARDS else []
+    return inert(visible(redact("\n".join(lines))))
+
+
+def _card_lines(card: dict[str, Any]) -> list[str]:
+    by = f"{card['confidence']:.0%} sure" if card["source"] == "model" else "by rules"
+    places = ", ".join(f"{place['path']}:{place['line']}" for place in card["locations"][:3])
+    lines = [card["title"], f"  probable cause: {card['cause'].replace('_', ' ')} ({by})"]
+    lines += [f"  at {places}"] if places else []
+    lines += [f"  {test}" for test in card["tests"][:3]]
+    lines += [f"  and {len(card['tests']) - 3} more tests"] if len(card["tests"]) > 3 else []
+    lines += [f"  > {quote}" for quote in card["evidence"][:3]]
+    return lines + ([f"  next: {card['next_step']}"] if card["next_step"] else [])
 
 
 def _tests_line(tests: dict[str, Any]) -> str:

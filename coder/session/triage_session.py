@@ -11,7 +11,7 @@ from coder.config import Settings
 from coder.context.tokens import count_tokens
 from coder.context.tree import rules_for
 from coder.context.withheld import content_why
-from coder.errors import Exit, UserError
+from coder.errors import Exit, Failed, UserError
 from coder.events import Emit, EvidenceReady, Notice, SessionStarted, TurnStarted
 from coder.model.client import Client
 from coder.repo.diff import render
@@ -119,8 +119,8 @@ class TriageSession:
         tree = self._snapshot.tree
         arguments = self._repository, self._sandbox, self._settings, self._places, self._emit, self.id
         found = await Verifier(*arguments).run([TestCommand(tuple(command), "flag")], tree, tree)
-        if found.note:
-            self._emit(Notice(found.note, "warning"))
+        if not found.reports:
+            raise Failed(f"the command was not run: {found.note}", "see `coder doctor`")
         if not any(report.failed for report in found.reports):
             return found
         return replace(found, status="failed", preexisting=())  # there is no change that they could be older than
