@@ -1,21 +1,26 @@
-"""`coder` without a command: the screen for the repository that holds the current directory."""
+"""`coder` without a command: the screen for the repository that holds the current directory.
+
+The session's rooms are imported where they are used: the first frame need not wait for them.
+"""
 
 import asyncio
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from coder.cli.open import Opener, session_opener
 from coder.cli.options import Shared, gather
 from coder.cli.setup import PROJECT_FILE, Setup, prepare
 from coder.errors import UserError
 from coder.events import Ask, Emit
 from coder.repo.trust import TrustStore
-from coder.session.checks import CheckOptions
-from coder.session.session import Session, SessionOptions
 from coder.store import private_dir
 from coder.tui.door import ScreenOptions, TrustQuestion
+
+if TYPE_CHECKING:
+    from coder.cli.open import Opener
+    from coder.session.session import Session
 
 HONOURED = {
     PROJECT_FILE: "its settings for context, tests and models",
@@ -32,7 +37,7 @@ def open_screen(ctx: click.Context, task: str) -> int:
     return show(setup, reopening(shared), task, trust_question(setup), banner(setup))
 
 
-def show(setup: Setup, opener: Opener, task: str, trust: TrustQuestion | None, text: str) -> int:
+def show(setup: Setup, opener: "Opener", task: str, trust: TrustQuestion | None, text: str) -> int:
     """Run the screen over sessions that `opener` opens."""
     from coder.tui import run_screen
 
@@ -44,6 +49,7 @@ def show(setup: Setup, opener: Opener, task: str, trust: TrustQuestion | None, t
         max_cost=settings.limits.max_cost,
         theme=settings.screen.theme,
         notify=settings.screen.notify,
+        keys=settings.screen.keys,
         banner=text,
         log=private_dir(setup.places.state / "logs") / "screen.log",
         history=private_dir(setup.places.state) / "history",
@@ -51,16 +57,20 @@ def show(setup: Setup, opener: Opener, task: str, trust: TrustQuestion | None, t
         warm=(warm_model,),
     )
 
-    async def open_in_thread(emit: Emit, ask: Ask) -> Session:
+    async def open_in_thread(emit: Emit, ask: Ask) -> "Session":
         return await asyncio.to_thread(opener, emit, ask)
 
     return run_screen(open_in_thread, task=task, options=options)
 
 
-def reopening(shared: Shared) -> Opener:
+def reopening(shared: Shared) -> "Opener":
     """Opens a session with the settings as they are once the trust question was answered. Blocking."""
 
-    def open_session(emit: Emit, ask: Ask) -> Session:
+    def open_session(emit: Emit, ask: Ask) -> "Session":
+        from coder.cli.open import session_opener
+        from coder.session.checks import CheckOptions
+        from coder.session.session import SessionOptions
+
         setup = prepare(shared)
         options = SessionOptions(checks=CheckOptions(trusted=False), trusted=setup.trusted)
         return session_opener(setup, options)(emit, ask)

@@ -12,6 +12,7 @@ def run_screen(open_session: "OpenSession", *, task: str = "", options: "ScreenO
     `open_session` is called once, after the first frame; `task` is submitted as soon as the session is open.
     Raises OSError where there is no terminal.
     """
+    import asyncio
     import gc
 
     gc.disable()  # nothing made before the first frame is garbage; `on_ready` turns it on again
@@ -23,7 +24,8 @@ def run_screen(open_session: "OpenSession", *, task: str = "", options: "ScreenO
     try:
         with held_terminal(options.log) as terminal:
             app = CoderApp(open_session, options, task, terminal)
-            code = app.run()
+            # A loop of our own, never closed: `asyncio.run` would wait for threads that still import a library.
+            code = app.run(loop=asyncio.new_event_loop())
     finally:
         gc.enable()
     if code is None:

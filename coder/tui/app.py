@@ -4,7 +4,6 @@ Heavy work (opening the repository, importing the SDK) happens in threads after 
 """
 
 import asyncio
-import difflib
 import gc
 import os
 import traceback
@@ -22,7 +21,6 @@ from textual.widgets import Input, TextArea
 
 from coder.errors import CoderError
 from coder.events import Answer, Event, ProposalReady, Question, TurnFinished
-from coder.text import visible_line
 from coder.tui import commands
 from coder.tui.activity import activity_of
 from coder.tui.bridge import Bridge
@@ -36,7 +34,7 @@ from coder.tui.facts import Facts
 from coder.tui.format import money
 from coder.tui.grace import Grace
 from coder.tui.history import History
-from coder.tui.keys import ALL, APP, bindings, hint
+from coder.tui.keys import APP, bindings, foot_hints, unknown_keys
 from coder.tui.questions import screen_for
 from coder.tui.side import Side
 from coder.tui.status import Activity, Hints, Status
@@ -106,20 +104,25 @@ class CoderApp(App[int]):
         yield completions
         yield Composer(History(self.options.history), completions)
         yield Status(self.facts, self.options)
-        yield Hints(self.hints())
+        yield Hints(foot_hints(False, self.keys))
 
     # ── life ──
 
     def on_mount(self) -> None:
         self._bridge = Bridge(self._deliver, self._show_question)
+        if self.terminal is not None:
+            loop = asyncio.get_running_loop()
+
+            def leave(code: int) -> None:
+                loop.call_soon_threadsafe(self._leave_soon, code)
+
+            self.terminal.leave = leave
         self._seconds = self.set_interval(1.0, self._tick, pause=True)
         self.composer.focus()
         if self.options.banner:
             self.conversation.say(self.options.banner)
-        for name in self.keys.keys() - ALL.keys():
-            near = difflib.get_close_matches(name, ALL, n=1)
-            hint = f"did you mean {near[0]}?" if near else "F1 lists the names"
-            self.conversation.say(f"screen.keys: there is no key {visible_line(name, 60)}", "warning", hint)
+        for words, help in unknown_keys(self.keys):
+            self.conversation.say(words, "warning", help)
         self.call_after_refresh(self._open)
 
     def _open(self) -> None:
@@ -141,9 +144,15 @@ class CoderApp(App[int]):
         self.turns.open(self._bridge.emit, self._bridge.ask)
 
     async def action_quit(self) -> None:
-        """Stop what runs, close the session, leave."""
+        await self._leave(0)
+
+    async def _leave(self, code: int) -> None:
+        """Stop what runs, close the session, end with `code`."""
         await self.turns.close()
-        self.exit(0)
+        self.exit(code)
+
+    def _leave_soon(self, code: int) -> None:
+        self.beside(asyncio.create_task(self._leave(code)))
 
     def beside(self, task: "asyncio.Task[None]") -> None:
         """Keep a task that runs beside the turns until it is done."""
@@ -205,16 +214,8 @@ class CoderApp(App[int]):
         base, running = self.screen_stack[0], self.turns.running
         base.query_one(Status).refresh()
         base.query_one(Activity).show(self._words if running else "", len(self.turns.waiting))
-        base.query_one(Hints).show(self.hints())
+        base.query_one(Hints).show(foot_hints(running, self.keys))
         self.side.update()
-
-    def hints(self) -> list[tuple[str, str]]:
-        """What the keys do now."""
-        panels, unfold = hint(["app.panel"], "panels", self.keys), hint(["app.unfold"], "unfold", self.keys)
-        help = hint(["app.help"], "help", self.keys)
-        if self.turns.running:
-            return [hint(["app.interrupt"], "interrupt", self.keys), ("Enter", "queue"), panels, unfold, help]
-        return [("Enter", "send"), ("/", "commands"), help, panels, hint(["app.quit"], "quit", self.keys), unfold]
 
     def _tick(self) -> None:
         self.screen_stack[0].query_one(Activity).refresh()

@@ -3,12 +3,15 @@
 Textual runs a binding only after keys typed later may have reached the widget; `run_bound` keeps the order.
 """
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
+
+from coder.text import visible_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,25 @@ def hint(ids: Sequence[str], words: str, remapped: Mapping[str, str]) -> tuple[s
     """A hint for the foot: the first key of each action, and what they do."""
     first = [shown((remapped.get(id) or ALL[id].keys).split(",")[0]) for id in ids]
     return "/".join(first), words
+
+
+def foot_hints(running: bool, remapped: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What the keys of the conversation do, with and without a turn that runs."""
+    panels, unfold = hint(["app.panel"], "panels", remapped), hint(["app.unfold"], "unfold", remapped)
+    help = hint(["app.help"], "help", remapped)
+    if running:
+        return [hint(["app.interrupt"], "interrupt", remapped), ("Enter", "queue"), panels, unfold, help]
+    return [("Enter", "send"), ("/", "commands"), help, panels, hint(["app.quit"], "quit", remapped), unfold]
+
+
+def unknown_keys(names: Iterable[str]) -> list[tuple[str, str]]:
+    """What to say, and a hint, of each name in `screen.keys` that is none."""
+    said = []
+    for name in sorted(set(names) - ALL.keys()):
+        near = difflib.get_close_matches(name, ALL, n=1)
+        help = f"did you mean {near[0]}?" if near else f"the names are {', '.join(ALL)}"
+        said.append((f"screen.keys: there is no key {visible_line(name, 60)}", help))
+    return said
 
 
 async def run_bound(widget: Widget, event: events.Key) -> bool:

@@ -10,7 +10,7 @@ import select
 import signal
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -22,6 +22,7 @@ RESTORE = (
     b"\x1b[?2026l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[?2048l"
     b"\x1b[<u\x1b[0m\x1b[?7h\x1b[?1049l\x1b[?25h"
 )
+LEAVING_S = 1.5  # what a session may take to be put in order after a signal
 DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -29,11 +30,13 @@ class Terminal:
     """The terminal of this process: `file` writes to it even while fd 2 goes to the log.
 
     `taken` is set by the driver while the screen's modes are on: a mode that was popped must not be popped again.
+    `leave` is set by the screen once it can put its session in order and end with an exit code by itself.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.taken = False
+        self.leave: Callable[[int], None] | None = None
         self.file: TextIO = os.fdopen(os.dup(fd), "w", encoding="utf-8", errors="replace")
         try:
             self._modes: list[Any] | None = termios.tcgetattr(fd)
@@ -69,6 +72,7 @@ def _terminal_fd() -> int:
 def held_terminal(log: Path | None) -> Iterator[Terminal]:
     """The terminal, given back at the end or by the signal that ends the process. fd 2 is `log` meanwhile.
 
+    A signal ends it with 128 and its number, as a shell would say, after the screen has closed its session.
     Must be entered in the main thread. Raises OSError where there is no terminal.
     """
     terminal = Terminal(_terminal_fd())
@@ -77,12 +81,21 @@ def held_terminal(log: Path | None) -> Iterator[Terminal]:
     os.dup2(target, 2)
     os.close(target)
 
-    def die(number: int, frame: FrameType | None) -> None:
+    def die(number: int) -> None:
         terminal.restore()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        os._exit(128 + number)
 
-    before = {number: signal.signal(number, die) for number in DEADLY}
+    def end(number: int, frame: FrameType | None) -> None:
+        leave, terminal.leave = terminal.leave, None
+        if leave is None:  # too early, or the second signal
+            die(number)
+            return
+        late = threading.Timer(LEAVING_S, die, (number,))
+        late.daemon = True
+        late.start()
+        leave(128 + number)
+
+    before = {number: signal.signal(number, end) for number in DEADLY}
     over = threading.Event()
     threading.Thread(target=_watch_hangup, args=(terminal.fd, over), name="coder-hangup", daemon=True).start()
     try:

@@ -41,6 +41,7 @@ class DiffView(LineView, can_focus=True):
         self.cursor: Place = (0, 0)
         self.whole = False
         self.undecided_only = False
+        self.painted = False
 
     # ── layout ──
 
@@ -147,6 +148,7 @@ class DiffView(LineView, can_focus=True):
     # ── drawing ──
 
     def line_at(self, y: int) -> Line:
+        self.painted = True
         line = self._lines.get(y)
         if line is None:
             line = self._lines[y] = self._line_of(self._rows[y])

@@ -110,8 +110,14 @@ class ReviewScreen(Screen[ReviewDecision]):
 
     def on_mount(self) -> None:
         self.set_focus(self.diff)
-        if self.grace is not None:
-            self.call_after_refresh(self.grace.start)
+        self.call_after_refresh(self._start_grace)
+
+    def _start_grace(self) -> None:
+        """Nobody has read a change before its first lines were painted."""
+        if self.grace is not None and self.diff.painted:
+            self.grace.start()
+        elif self.grace is not None:
+            self.set_timer(0.05, self._start_grace)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not (self.read_only and action in DECIDING)

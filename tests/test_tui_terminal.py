@@ -1,0 +1,114 @@
+"""The real program on a real terminal: the whole job by keys, and a terminal that is as it was however it ends."""
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.fake_openai import FakeOpenAI, free_text_call, text
+from tests.terminal import Terminal
+from tests.work import make_repository
+
+BEFORE = "".join(f"line {number}\n" for number in range(40))
+AFTER = BEFORE.replace("line 3\n", "LINE 3\n").replace("line 30\n", "LINE 30\n")
+EDIT = f"notes.txt\n```\n{AFTER}```\n"
+ON = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
+READY = "Describe a change"
+
+
+def modes_left_on(raw: bytes) -> set[str]:
+    """The private modes that were switched on and never off; those that a shell leaves on are left out."""
+    left: dict[str, bytes] = {}
+    for numbers, switch in ON.findall(raw):
+        for number in numbers.decode().split(";"):
+            left[number] = switch
+    return {number for number, switch in left.items() if switch == b"h"} - {"25", "7"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "repo", {"notes.txt": BEFORE})
+
+
+def environ(tmp_path: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CODER_", "OPENAI_", "NO_COLOR"))}
+    return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **more}
+
+
+def screen(root: Path, **more: str) -> Terminal:
+    """`coder` without arguments, as a user starts it."""
+    return Terminal([sys.executable, "-m", "coder"], env=environ(root, **more), cwd=str(root), size=(110, 36))
+
+
+def test_a_task_is_typed_reviewed_partly_accepted_and_applied(root: Path) -> None:
+    replies = [free_text_call("apply_patch", EDIT), text("Two lines are louder now.")]
+    with FakeOpenAI(replies) as server, screen(root, **server.environ()) as terminal:
+        terminal.wait_for(READY)
+        terminal.send("make two lines loud\r")
+        terminal.wait_for("Enter apply", 30)
+        while terminal.read(0.8):  # the grace in which typed-ahead keys do not decide
+            pass
+        terminal.send("a")
+        terminal.wait_for("✓1")
+        terminal.send("x")
+        terminal.wait_for("✗1")
+        terminal.send("\r")
+        terminal.wait_for("applied")
+        terminal.send("\x11")
+        assert terminal.wait() == 0
+        assert not modes_left_on(bytes(terminal.raw))
+        assert terminal.current_modes() == terminal.modes
+    assert (root / "notes.txt").read_text() == BEFORE.replace("line 3\n", "LINE 3\n")
+
+
+@contextmanager
+def running(root: Path, *, busy: bool) -> Iterator[Terminal]:
+    """The screen, waiting for the model if `busy`, else for a task."""
+    with FakeOpenAI([text("hm " * 50).stall(1, 60)]) as server, screen(root, **server.environ()) as terminal:
+        terminal.wait_for(READY)
+        if busy:
+            terminal.send("go\r")
+            terminal.wait_for("waiting for gpt-5.4-mini")
+        yield terminal
+
+
+@pytest.mark.parametrize(("number", "busy"), [(signal.SIGTERM, True), (signal.SIGHUP, False), (signal.SIGQUIT, False)])
+def test_a_signal_gives_the_terminal_back(root: Path, number: signal.Signals, busy: bool) -> None:
+    with running(root, busy=busy) as terminal:
+        assert modes_left_on(bytes(terminal.raw))
+        os.kill(terminal.pid, number)
+        assert terminal.wait(5) == 128 + number
+        assert not modes_left_on(bytes(terminal.raw))
+        assert terminal.current_modes() == terminal.modes
+
+
+def test_a_lost_connection_ends_the_program(root: Path) -> None:
+    with running(root, busy=True) as terminal:
+        began = time.monotonic()
+        terminal.hang_up()
+        while not terminal.ended():
+            assert time.monotonic() - began < 5
+            time.sleep(0.02)
+        assert terminal.code == 128 + signal.SIGHUP
+
+
+def test_an_interrupted_start_leaves_nothing_behind(root: Path) -> None:
+    with screen(root, OPENAI_API_KEY="sk-test-0123456789") as terminal:
+        terminal.read(0.25)
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.wait(5) in (128 + signal.SIGTERM, -signal.SIGTERM)
+        assert not modes_left_on(bytes(terminal.raw))
+        assert terminal.current_modes() == terminal.modes
+
+
+def test_without_a_key_the_ways_on_are_told(root: Path) -> None:
+    with screen(root) as terminal:
+        terminal.wait_for("coder demo")
+        terminal.send("\x04")
+        assert terminal.wait() == 0
