@@ -36,7 +36,8 @@ def shell(root: Path, line: str, **env: str) -> tuple[int, str]:
         ("coder config <&- >&- 2>&-", 0),
         ("coder --version >/dev/full", 1),
         ("coder config >/dev/full", 1),
-        ("coder config 2>/dev/full | head -1; exit ${PIPESTATUS[0]}", 141),
+        ("coder nonsense 2>/dev/full", 2),
+        ("coder config | :; exit ${PIPESTATUS[0]}", 141),
     ],
     ids=str,
 )
