@@ -12,7 +12,7 @@ from coder.values import FileDiff
 
 def check_patch(patch: bytes, shown: Iterable[FileDiff]) -> None:
     """Raises Failed unless unidiff finds as many hunks, added and removed lines in `patch` as `shown` has."""
-    from unidiff import PatchSet
+    from unidiff.patch import PatchSet
     from unidiff.errors import UnidiffParseError
 
     # Bytes as characters one to one, and lines that end at a line feed only: a lone CR is content.
