@@ -195,7 +195,10 @@ def test_a_cache_inside_the_repository_is_no_layer_of_it(tier: str, tmp_path: Pa
 
 def test_a_repository_too_big_to_copy_is_refused(tmp_path: Path) -> None:
     root = kit.repository(tmp_path / "r")
-    os.truncate(root / "tracked", 5 << 30)
+    try:
+        os.truncate(root / "tracked", 5 << 30)
+    except OSError as error:
+        pytest.skip(f"no such big file can be made here: {error}")
     with pytest.raises(SandboxError, match="too big"):
         kit.run(kit.open_tier("none", tmp_path), root, "true")
 
@@ -230,3 +233,11 @@ def test_an_overlay_that_fails_is_replaced_by_a_copy_of_its_own_accord(tier: str
     (root / "inner" / "tracked").write_text("draft\n")
     ran = kit.run(kit.open_tier(tier, tmp_path), root, "sh", "-c", "cat tracked; pwd", view=View(root, root / "inner"))
     assert ran.text == f"draft\n{root}\n"
+
+
+@pytest.mark.parametrize("tier", ANY)
+def test_nothing_is_left_of_a_run_whatever_it_did_to_its_files(tier: str, tmp_path: Path) -> None:
+    script = "mkdir -p a/b && echo x > a/b/c && chmod 000 a/b/c a/b a && ln -s / root && rm -rf .git"
+    ran = kit.run(kit.open_tier(tier, tmp_path), kit.repository(tmp_path / "r"), "sh", "-c", script)
+    assert ran.result.exit_code == 0
+    assert list((tmp_path / "cache" / "sandbox").iterdir()) == []

@@ -56,6 +56,9 @@ async def follow(
             cwd="/",
             pass_fds=(sender,),
         )
+    except OSError as error:  # its program went away since the self-test
+        os.close(receiver)
+        raise SandboxError("start", str(error)) from error
     except BaseException:
         os.close(receiver)
         raise

@@ -4,6 +4,7 @@ Two ways: an overlay, whose layers are the repository, the draft's files and har
 configuration, at the repository's own path; or, where no overlay can be had, a scratch copy mounted there.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -88,16 +89,12 @@ def with_copy(view: View, run: Path, seen: Layout) -> Scene:
 
 def clear(run: Path) -> None:
     """Delete the directory of a run, also what a command made unreadable or the overlay left behind."""
-
-    def unlock(remove: object, path: str, failure: object) -> None:
-        try:
-            os.chmod(os.path.dirname(path), 0o700)
-            os.chmod(path, 0o700)
-            os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
-        except OSError:
-            shutil.rmtree(path, ignore_errors=True)
-
-    shutil.rmtree(run, onerror=unlock)
+    for top, directories, _ in os.walk(run):
+        for name in directories:
+            with contextlib.suppress(OSError):
+                if not os.path.islink(os.path.join(top, name)):
+                    os.chmod(os.path.join(top, name), 0o700)
+    shutil.rmtree(run, ignore_errors=True)
 
 
 def _fresh(path: str, seen: Layout, size: str) -> Step:

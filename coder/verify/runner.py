@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ _RERUN_BELOW_S = 60.0
 _ATTEMPTS = 2  # an editor that saves a file meanwhile should not cost the evidence
 _DOUBTFUL = ("Timeout", "TimeLimit", "Connection", "Socket", "OSError", "BlockingIO", "BrokenPipe", "Interrupted")
 _NOT_WALKED = frozenset({".git", "node_modules", ".venv", "venv", ".tox", ".nox", "target", "__pycache__"})
-_MOST_WALKED = 20_000
+_MOST_WALKED = 200_000
 
 _base_reports: dict[tuple[str, str, str, tuple[str, ...]], TestReport] = {}
 
@@ -120,9 +121,12 @@ class Verifier:
     def _secrets(self, under: str) -> tuple[str, ...]:
         """Files that look like secrets and are not part of the tree (ignored ones), unless the user lets them in."""
         known = {file.path for file in self._repository.files(under)}
-        allowed = set(self._settings.sandbox.unmask)
-        root = self._repository.location.root
-        return tuple(path for path in _walk(root) if path not in known and path not in allowed and looks_secret(path))
+        allowed = self._settings.sandbox.unmask
+        return tuple(
+            path
+            for path in _walk(self._repository.location.root)
+            if path not in known and looks_secret(path) and not _matches(path, allowed)
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -168,6 +172,11 @@ def _in_doubt(draft: TestReport, new: Iterable[str]) -> bool:
     kinds = [failure.kind for failure in draft.failures if failure.name in set(new)]
     chancy = any(word in kind for kind in kinds for word in _DOUBTFUL)
     return not draft.timed_out and (draft.duration_s < _RERUN_BELOW_S or chancy)
+
+
+def _matches(path: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern names the path or, without a slash, its last part."""
+    return any(fnmatchcase(path, pattern) or fnmatchcase(os.path.basename(path), pattern) for pattern in patterns)
 
 
 def _walk(root: Path) -> Iterable[str]:
