@@ -33,11 +33,11 @@ def learn(pairs: Sequence[Pair]) -> Callable[[str], str]:
 
 def _most_frequent(pairs: Sequence[Pair]) -> dict[str, str]:
     """For each indentation in the edit the one in the file that it stands for most often: a single line may be
-    matched with another of the same text, or have a slip. The first one wins a tie."""
+    matched with another of the same text, or have a slip. As written wins a tie."""
     counted: dict[str, Counter[str]] = {}
     for edit, file in pairs:
         counted.setdefault(edit, Counter())[file] += 1
-    return {edit: files.most_common(1)[0][0] for edit, files in counted.items()}
+    return {edit: max(files, key=lambda file: (files[file], file == edit)) for edit, files in counted.items()}
 
 
 def _shift(pairs: list[Pair]) -> Callable[[str], str] | None:

@@ -6,7 +6,7 @@ from itertools import islice
 from coder.repo.patch import elision, fuzz
 from coder.repo.patch.edits import Hunk, Line
 from coder.repo.patch.hints import anchor_places, choose
-from coder.repo.patch.match import ALIKE, BARE, RUNGS, VERBATIM, Rung, Target
+from coder.repo.patch.match import ALIKE, BARE, RUNGS, Rung, Target
 from coder.repo.patch.readings import loose_readings, readings
 from coder.repo.patch.regions import Rows, Unplaced, regions
 
@@ -125,8 +125,7 @@ def _on_rungs(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
         return None
     for rung in RUNGS:
         starts = target.positions(rung, old)
-        if rung is not VERBATIM and any(line.ends_file for line in old):
-            # Git's end-of-file mark is part of the text: a match that is loose already may not contradict it too.
+        if any(line.ends_file for line in old):  # git's mark is part of the text, not a hint
             starts = [start for start in starts if start + len(old) == len(target.lines)]
         if starts:
             start = _chosen(starts, hunk, target, shift)
