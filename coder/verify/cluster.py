@@ -20,7 +20,7 @@ _NORMAL = (
     (re.compile(r"0x[0-9a-fA-F]+"), "0x…"),
     (re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\""), "'…'"),
     (re.compile(r"(?:/[\w.@+-]+){2,}"), "PATH"),
-    (re.compile(r"\d+(?:\.\d+)?"), "N"),
+    (re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?"), "N"),
     (re.compile(r"\s+"), " "),
 )
 _CAUSES: tuple[tuple[re.Pattern[str], TriageCause], ...] = (
