@@ -1,10 +1,11 @@
 """`python -m coder`: the same program as the `coder` command."""
 
+import os
 import sys
-from pathlib import Path
 
 # `-m` puts the current directory first on the path: a repository's own `openai.py` must not be what gets imported.
-if sys.path and Path(sys.path[0] or ".").resolve() != Path(__file__).resolve().parent.parent:
+# Until that is undone, only what the interpreter itself has imported already may be used here.
+if sys.path and os.path.realpath(sys.path[0] or ".") != os.path.dirname(os.path.dirname(os.path.realpath(__file__))):
     del sys.path[0]
 
 from coder.cli import main
