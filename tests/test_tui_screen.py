@@ -434,7 +434,7 @@ def test_a_small_screen_is_usable(size: tuple[int, int]) -> None:
 def test_a_storm_of_resizes_breaks_nothing() -> None:
     async def act(screen: Shown) -> None:
         await screen.write("1.5")
-        for number in range(40):
+        for number in range(20):
             await screen.resize(1 + (number * 37) % 200, 1 + (number * 13) % 60)
         await screen.resize(100, 30)
         await screen.sees("done · $0")

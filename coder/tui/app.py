@@ -7,7 +7,8 @@ import asyncio
 import gc
 import os
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import events
@@ -20,7 +21,7 @@ from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
 from coder.errors import CoderError
-from coder.events import Answer, Event, ProposalReady, Question, TurnFinished
+from coder.events import Event, ProposalReady, TurnFinished
 from coder.tui import commands
 from coder.tui.activity import activity_of
 from coder.tui.bridge import Bridge
@@ -35,7 +36,7 @@ from coder.tui.format import money
 from coder.tui.grace import Grace
 from coder.tui.history import History
 from coder.tui.keys import APP, bindings, foot_hints, unknown_keys
-from coder.tui.questions import screen_for
+from coder.tui.questions import show_question
 from coder.tui.side import Side
 from coder.tui.status import Activity, Hints, Status
 from coder.tui.terminal import Terminal
@@ -109,7 +110,7 @@ class CoderApp(App[int]):
     # ── life ──
 
     def on_mount(self) -> None:
-        self._bridge = Bridge(self._deliver, self._show_question)
+        self._bridge = Bridge(self._deliver, partial(show_question, self))
         if self.terminal is not None:
             loop = asyncio.get_running_loop()
 
@@ -228,16 +229,6 @@ class CoderApp(App[int]):
             self._driver.write("\x1b]9;coder: the turn is over\x07")
         else:
             self.bell()
-
-    def _show_question(self, question: Question, answer: Callable[[Answer], None]) -> Callable[[], None]:
-        screen = screen_for(question)
-        self.push_screen(screen, lambda value: None if value is None else answer(value))
-
-        def withdraw() -> None:
-            while screen in self.screen_stack:
-                self.pop_screen()
-
-        return withdraw
 
     # ── turns ──
 

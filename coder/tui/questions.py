@@ -1,11 +1,38 @@
-"""Which screen asks which question."""
+"""Which screen asks which question, and what else an answer sets in motion."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 
-from coder.events import ApproveCommand, ApproveSpending, Question, Review
+from coder.events import Answer, ApproveCommand, ApproveSpending, Question, Review
 from coder.tui.confirm import ask_command, ask_spending
+from coder.values import ReviewDecision
+
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
+
+FOLLOW_UP = "Follow my comments on your proposal."  # the next task after a review with comments; they go with it
+
+
+def show_question(app: CoderApp, question: Question, answer: Callable[[Answer], None]) -> Callable[[], None]:
+    """Show the question; `answer` is called once. What it returns takes the question off the screen unanswered."""
+    screen = screen_for(question)
+
+    def answered(value: Answer | None) -> None:
+        if isinstance(value, ReviewDecision) and value.comments:
+            app.turns.waiting.insert(0, FOLLOW_UP)
+        if value is not None:
+            answer(value)
+
+    def withdraw() -> None:
+        while screen in app.screen_stack:
+            app.pop_screen()
+
+    app.push_screen(screen, answered)
+    return withdraw
 
 
 def screen_for(question: Question) -> Screen[Any]:

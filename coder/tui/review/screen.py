@@ -299,7 +299,10 @@ class ReviewScreen(Screen[ReviewDecision]):
         elif self.read_only:
             self.dismiss(None)
         else:
-            words = [("Nothing is written. The draft and its patch stay in the session's record.", "muted")]
+            said = "Nothing is written. The draft and its patch stay in the session's record."
+            if self.decisions.answer().comments:
+                said += " Your comments go back to the model."
+            words = [(said, "muted")]
             self.app.push_screen(Confirm("Leave without applying anything?", words, "Leave", "Back"), self._leave_if)
 
     def _finish_if(self, yes: bool | None) -> None:
