@@ -9,7 +9,7 @@ from coder.sandbox import CommandResult
 from coder.verify.junit import NotJunit, read_junit
 from coder.verify.outcome import Outcome
 from coder.verify.plain import parse_plain
-from coder.verify.reports import make_report
+from coder.verify.reports import extra_environment, make_report
 
 LOGS = Path(__file__).parent / "data" / "logs"
 HOME = "/home/user/sample/"
@@ -140,6 +140,16 @@ def report(tmp_path: Path, text: str, code: int | None, *argv: str, stopped: str
     (tmp_path / "log").write_text(text)
     result = CommandResult(code, 1.0, stopped == "time", False, tmp_path / "log", artifacts, stopped)
     return make_report(argv, "tree", Path("/home/user/sample"), result, "bubblewrap 9/9", ("known-secret-value",))
+
+
+def test_a_runner_is_told_by_the_environment_which_tests_to_repeat() -> None:
+    names = ("a/test_b.py::Test::test_c[x y]", "a/test_d.py")
+    told = extra_environment(("pytest", "-q"), names)["PYTEST_ADDOPTS"]
+    assert told.endswith(" 'a/test_b.py::Test::test_c[x y]' a/test_d.py") and "--junit-xml" in told
+    go = ("example.org/a.TestOne", "example.org/a/b.TestTwo/sub_case", "example.org/a.TestTwo")
+    assert extra_environment(("go", "test", "./..."), go) == {"GOFLAGS": "-v -run=^(TestOne|TestTwo)$"}
+    assert extra_environment(("npm", "test"), ("adds",)) == {}
+    assert " a.TestX" not in extra_environment(("pytest",), ("a.TestX::x",))["PYTEST_ADDOPTS"]
 
 
 def test_a_command_that_names_no_tests_is_one_check(tmp_path: Path) -> None:

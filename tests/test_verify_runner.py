@@ -168,6 +168,13 @@ def test_pytest_reports_by_junit_and_keeps_its_own_arguments(bench: Bench) -> No
     assert evidence.status == "passed"
 
 
+def test_only_the_failures_in_doubt_are_run_again(bench: Bench) -> None:
+    evidence = bench.weigh({"sums.py": SUM.replace(b"2 * n", b"3 * n")}, sys.executable, "-m", "pytest", "-q")
+    finished = [event.report for event in bench.events if isinstance(event, TestFinished)]
+    assert [report.ran for report in finished] == [3, 3, 1]
+    assert evidence.new_failures == ("test_sums.py::Sums::test_double",)
+
+
 NODE_TEST = b"""
 const test = require("node:test"), assert = require("assert");
 test("adds", () => assert.equal(require("./s.js"), 3));

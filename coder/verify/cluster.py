@@ -36,10 +36,10 @@ def cluster(evidence: Evidence) -> tuple[TriageCard, ...]:
     """One card for each group of failures, new ones first, then by size. Paths in cards are as the trace has them,
     relative to the repository where they lie in it."""
     failures = [failure for report in evidence.reports for failure in report.failures]
-    groups: dict[tuple[str, str, str], list[TestFailure]] = {}
-    for failure in failures:
-        groups.setdefault(_signature(failure), []).append(failure)
     new = set(evidence.new_failures)
+    groups: dict[tuple[bool, str, str, str], list[TestFailure]] = {}
+    for failure in failures:
+        groups.setdefault((failure.name in new, *_signature(failure)), []).append(failure)
     ordered = sorted(groups.values(), key=lambda group: (not any(f.name in new for f in group), -len(group)))
     return tuple(_card(group, evidence) for group in ordered)
 

@@ -79,9 +79,10 @@ class Verifier:
         difference = compare(base, draft)
         flaky: tuple[str, ...] = ()
         if difference.new and _in_doubt(draft, difference.new):
-            again = await self._once(command, ground, tree, "draft")
+            again = await self._once(command, ground, tree, "draft", difference.new)
             still = compare(base, again).new
-            flaky = tuple(name for name in difference.new if name not in still) if again.ran else ()
+            told = again.ran >= min(len(difference.new), draft.ran)  # else they were not found, which says nothing
+            flaky = tuple(name for name in difference.new if name not in still) if told else ()
             difference = dataclasses.replace(difference, new=tuple(n for n in difference.new if n not in flaky))
         return _Run(draft, None if base is draft else base, difference, flaky)
 
@@ -94,7 +95,9 @@ class Verifier:
             _base_reports[key] = await self._once(command, ground, snapshot, "base")
         return _base_reports[key]
 
-    async def _once(self, command: TestCommand, ground: "_Ground", tree: str, side: Side) -> TestReport:
+    async def _once(
+        self, command: TestCommand, ground: "_Ground", tree: str, side: Side, only: tuple[str, ...] = ()
+    ) -> TestReport:
         self._emit(TestStarted(command.argv, side))
         changed = Path(tempfile.mkdtemp(prefix="changed-", dir=self._work))
         try:
@@ -108,7 +111,7 @@ class Verifier:
                 on_output=_decoder(self._emit),
                 log=log,
                 want=wanted_files(command.argv),
-                env=extra_environment(command.argv),
+                env=extra_environment(command.argv, only),
             )
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, changed, True))

@@ -105,7 +105,7 @@ def _overlay(step: Step, sources: dict[str, int]) -> None:
 def _mount_overlay(target: str, lower: str, scratch: str) -> None:
     for name in ("upper", "work"):
         os.makedirs(f"{scratch}/{name}", exist_ok=True)
-    options = f"userxattr,lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
+    options = f"userxattr,volatile,lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
     kernel.mount("overlay", target, "overlay", kernel.MS_NOSUID | kernel.MS_NODEV, options)
 
 
