@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
+from coder.cli import doors
 from coder.cli.options import SharedOptions
 from coder.errors import Exit, UserError
 from coder.headless.markdown import MAX_BYTES, result_markdown
 from coder.headless.result import SCHEMA, empty_result
 from coder.headless.text import summary_text
+from coder.text import redact
 
 MOST = 64 * 1024 * 1024
 
@@ -30,7 +32,7 @@ def command(file: str, output: str, max_bytes: int) -> int:
         shown = result_markdown(result, limit=max_bytes) if output == "markdown" else summary_text(result)[:max_bytes]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UserError(f"{file} is no whole result of coder", "see `coder schema result`") from None
-    click.echo(shown.rstrip("\n"))
+    click.echo(redact(shown.rstrip("\n"), doors.known_secrets()))
     return Exit.DONE
 
 
