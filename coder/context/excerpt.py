@@ -39,6 +39,8 @@ def _is_detail(symbol: Symbol) -> bool:
 
 def chunks(symbols: Sequence[Symbol], lines: int) -> list[Range]:
     """The file's lines cut where declarations begin, in pieces of about CHUNK_LINES at most; every line is in one."""
+    if lines < 1:
+        return []
     starts = {1, *(symbol.first for symbol in symbols if symbol.depth <= 1 and symbol.kind != "variable")}
     cut: list[Range] = []
     ordered = sorted(start for start in starts if start <= lines)

@@ -14,39 +14,42 @@ from coder.context.kinds import Kind
 from coder.context.signals import (
     Match,
     Signal,
-    bm25f,
     changed_lately,
     changes_together,
-    find_echo,
+    file_called,
     find_matches,
+    folder_called,
     mentioned,
     near_commits,
+    nearest_commits,
     scope_folder,
-    spoken_of,
+    word_signals,
 )
 from coder.context.task import Task
 
 LIKELY = 20  # files whose company counts
 
 WEIGHTS = {
-    "words": 5.0,
-    "lately": 1.3,
-    "spoken": 1.3,
-    "together": 1.8,
-    "scope": 1.6,
+    "words": 3.5,
+    "plain": 0.25,
+    "file": 1.6,
+    "folder": 0.2,
+    "scope": 1.4,
+    "mentioned": 1.5,
     "near": 1.4,
+    "lately": 1.4,
+    "together": 1.5,
     "imported": 3.0,
-    "mentioned": 4.0,
 }
 KIND_WEIGHTS: dict[Kind, float] = {
     "source": 0.0,
-    "test": -4.0,
-    "example": -3.0,
-    "prose": -4.0,
-    "tooling": -3.0,
-    "vendored": -2.0,
-    "generated": -3.0,
-    "data": -3.5,
+    "test": -5.0,
+    "example": -3.2,
+    "prose": -5.0,
+    "tooling": -3.5,
+    "vendored": -2.5,
+    "generated": -3.5,
+    "data": -4.0,
 }
 
 
@@ -65,11 +68,13 @@ class Ranking:
 def rank(corpus: Corpus, task: Task) -> Ranking:
     documents = corpus.documents
     matches = find_matches(documents, task)
-    echo = find_echo(corpus, task)
+    words, plain_words = word_signals(documents, matches)
     signals = {
-        "words": bm25f(documents, matches),
-        "spoken": spoken_of(corpus, task, echo),
-        "near": near_commits(corpus, echo),
+        "words": words,
+        "plain": plain_words,
+        "file": file_called(documents, matches),
+        "folder": folder_called(documents, matches),
+        "near": near_commits(corpus, nearest_commits(corpus, task)),
         "lately": changed_lately(corpus),
         "scope": scope_folder(documents, task),
         "mentioned": mentioned(documents, task),

@@ -34,7 +34,7 @@ class Explainer:
             found.append(f"declares `{visible_line(name, 60)}`")
         if called := self._words(lambda match: place in match.names or place in match.folders):
             found.append(f"its path says {called}")
-        if signals["near"][place] > 0.3 or signals["spoken"][place] > 0.5:
+        if signals["near"][place] > 0.3:
             found.append("past commits like the task changed it")
         if partner := self._partner(place):
             found.append(partner)

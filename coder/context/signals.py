@@ -39,14 +39,12 @@ class Match:
 
 
 def find_matches(documents: Sequence[Document], task: Task) -> tuple[Match, ...]:
-    """The terms of the task (neighbouring pairs left out) and where they occur."""
+    """The terms of the task and where they occur."""
     sources = {place for place, document in enumerate(documents) if document.kind == "source"} or set(
         range(len(documents))
     )
     matches = []
     for term in task.terms:
-        if term.spelling == "pair":
-            continue
         hits = dict(_occurrences(documents, term.number))
         names = frozenset(place for place, document in enumerate(documents) if term.number in document.name)
         folders = frozenset(place for place, document in enumerate(documents) if term.number in document.folders)
@@ -69,25 +67,29 @@ def rarity(known: int, total: int) -> float:
     return math.log(1 + (total - known + 0.5) / (known + 0.5))
 
 
-def bm25f(documents: Sequence[Document], matches: Sequence[Match]) -> Signal:
-    """How well the words of each file match the task's, by field, against the file's length. 1 for the best."""
+def word_signals(documents: Sequence[Document], matches: Sequence[Match]) -> tuple[Signal, Signal]:
+    """How well the words of each file match the task's, against the file's length: by field (BM25F, 1 for the best),
+    and without regard to fields (BM25, as it is: more of a long task can be met than of a short one)."""
     sources = [document.words for document in documents if document.kind == "source"]
     mean = sum(sources) / len(sources) if sources else sum(document.words for document in documents) / len(documents)
-    scores = [0.0] * len(documents)
+    lengths = [document.words / mean for document in documents]
+    long = [1 - LENGTH + LENGTH * length for length in lengths]
+    long_names = [1 - LENGTH + LENGTH * math.sqrt(length) for length in lengths]
+    by_field, plain = [0.0] * len(documents), [0.0] * len(documents)
     for match in matches:
         weight = match.weight
-        for place in match.hits.keys() | match.names | match.folders:
-            everywhere, comments, declared = match.hits.get(place, (0, 0, 0))
-            length = documents[place].words / mean
-            frequency = (max(everywhere - declared, comments)) / (1 - LENGTH + LENGTH * length)
+        frequencies = dict.fromkeys(match.folders, FOLDER_WEIGHT)
+        for place in match.names:
+            frequencies[place] = frequencies.get(place, 0.0) + NAME_WEIGHT
+        for place, (everywhere, comments, declared) in match.hits.items():
+            frequency = frequencies.get(place, 0.0) + max(everywhere - declared, comments) / long[place]
             if declared:
-                frequency += DECLARED_WEIGHT * declared / (1 - LENGTH + LENGTH * math.sqrt(length))
-            if place in match.names:
-                frequency += NAME_WEIGHT
-            if place in match.folders:
-                frequency += FOLDER_WEIGHT
-            scores[place] += weight * frequency / (frequency + SATURATION)
-    return relative(scores)
+                frequency += DECLARED_WEIGHT * declared / long_names[place]
+            frequencies[place] = frequency
+            plain[place] += weight * everywhere / (everywhere + 1.2 * long[place])
+        for place, frequency in frequencies.items():
+            by_field[place] += weight * frequency / (frequency + SATURATION)
+    return relative(by_field), plain
 
 
 def relative(signal: Signal) -> Signal:
@@ -99,16 +101,8 @@ def relative(signal: Signal) -> Signal:
 # ── history ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
-    """What past messages say of the task. `spoken`: by term number, how often it was said of each document;
-    `near`: the commits most like the task, with their likeness, best first."""
-
-    spoken: dict[int, dict[int, float]]
-    near: tuple[tuple[float, int], ...]
-
-
-def find_echo(corpus: Corpus, task: Task) -> Echo:
+def nearest_commits(corpus: Corpus, task: Task) -> tuple[tuple[float, int], ...]:
+    """The past commits whose messages are most like the task: likeness and place in the past, best first."""
     wanted = {term.number: term.weight for term in task.terms}
     numbers = frozenset(wanted)
     told = [(age, commit, numbers & commit.terms) for age, commit in enumerate(corpus.past.commits)]
@@ -117,37 +111,19 @@ def find_echo(corpus: Corpus, task: Task) -> Echo:
         for number in common:
             frequency[number] += 1
     weights = {number: wanted[number] * rarity(frequency[number], len(told)) for number in wanted}
-    total = sum(weights.values()) + 1
-    spoken: dict[int, dict[int, float]] = {number: {} for number in wanted}
-    likeness = []
-    for age, commit, common in told:
-        if not common or not commit.documents:
-            continue
-        for number in common:
-            by_document = spoken[number]
-            for place in commit.documents:
-                by_document[place] = by_document.get(place, 0.0) + commit.share
-        shared = math.fsum(weights[number] for number in common)
-        likeness.append((shared / total / math.sqrt(1 + len(commit.terms) / 10), -age))
-    return Echo(spoken, tuple((alike, -age) for alike, age in heapq.nlargest(NEAREST, likeness)))
+    total = math.fsum(weights.values()) + 1
+    likeness = (
+        (math.fsum(weights[number] for number in common) / total / math.sqrt(1 + len(commit.terms) / 10), -age)
+        for age, commit, common in told
+        if common and commit.documents
+    )
+    return tuple((alike, -age) for alike, age in heapq.nlargest(NEAREST, likeness))
 
 
-def spoken_of(corpus: Corpus, task: Task, echo: Echo) -> Signal:
-    """The share of a file's commits whose messages use the task's words. 1 for the best."""
-    scores = [0.0] * len(corpus.documents)
-    for term in task.terms:
-        by_document = echo.spoken[term.number]
-        if term.spelling != "pair" and by_document:
-            weight = term.weight * rarity(len(by_document), len(scores))
-            for place, times in by_document.items():
-                scores[place] += weight * times / (corpus.past.times[place] + 3)
-    return relative(scores)
-
-
-def near_commits(corpus: Corpus, echo: Echo) -> Signal:
+def near_commits(corpus: Corpus, nearest: Sequence[tuple[float, int]]) -> Signal:
     """Files of the past commits whose messages are most like the task. 1 for the best."""
     scores = [0.0] * len(corpus.documents)
-    for alike, age in echo.near:
+    for alike, age in nearest:
         commit = corpus.past.commits[age]
         for place in commit.documents:
             scores[place] += alike * commit.share
@@ -173,6 +149,25 @@ def changes_together(corpus: Corpus, shares: dict[int, float]) -> Signal:
 
 
 # ── names and folders ────────────────────────────────────────────────────────────────────────────
+
+
+def file_called(documents: Sequence[Document], matches: Sequence[Match]) -> Signal:
+    """How much of a file's name the task says: its terms' weights, by the number of terms the name has."""
+    scores = [0.0] * len(documents)
+    for match in matches:
+        for place in match.names:
+            scores[place] += match.term.weight / len(documents[place].name)
+    return scores
+
+
+def folder_called(documents: Sequence[Document], matches: Sequence[Match]) -> Signal:
+    """How much the task says of the folders above a file, by the rarity of their names."""
+    scores = [0.0] * len(documents)
+    for match in matches:
+        weight = match.term.weight * rarity(len(match.folders), len(documents))
+        for place in match.folders:
+            scores[place] += weight
+    return scores
 
 
 def scope_folder(documents: Sequence[Document], task: Task) -> Signal:
