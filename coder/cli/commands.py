@@ -16,7 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "context": ("context", "Show what the model would see for a task, and what it costs."),
     "apply": ("apply", "Apply one edit in any accepted format; no model involved."),
     "undo": ("undo", "Preview, then take back what coder last applied."),
-    "sessions": ("sessions", "List, show, export or delete sessions."),
+    "sessions": ("sessions", "List, show, export, rename, fork or delete sessions."),
     "cost": ("cost", "What was spent, by session, day, repository, role or model."),
     "trust": ("trust", "List, add or remove trusted repositories."),
     "config": ("config", "Show the effective settings and where each comes from."),
@@ -50,14 +50,26 @@ class LazyGroup(SharedOptions, click.Group):
     epilog="Without a command, coder opens the screen for the repository that holds the current directory.",
 )
 @click.version_option(__version__, message="coder %(version)s")
-@click.option("--task", metavar="TEXT", help="Submit this task at once (screen only).")
+@click.option("--task", metavar="TEXT", help="Submit this task at once.")
+@click.option("--continue", "continue_", is_flag=True, help="Go on with the session used last in this repository.")
+@click.option("--resume", metavar="ID", help="Go on with this session; the beginning of its id is enough.")
+@click.option("--plain", is_flag=True, help="Work line by line, without a full screen.")
 @click.pass_context
-def coder(ctx: click.Context, /, task: str | None) -> int | None:
+def coder(ctx: click.Context, /, task: str | None, continue_: bool, resume: str | None, plain: bool) -> int | None:
     """A terminal coding assistant: every change is drafted, tested in a sandbox, reviewed by hunk, and undoable."""
+    given = {"--task": task is not None, "--continue": continue_, "--resume": resume is not None, "--plain": plain}
     if ctx.invoked_subcommand is not None:
-        if task is not None:
-            raise click.UsageError("--task opens the screen; give the task to `coder run` instead", ctx)
+        for flag in (flag for flag, is_given in given.items() if is_given):
+            raise click.UsageError(f"{flag} goes with `coder` alone, not with a command", ctx)
         return None
+    if continue_ and resume is not None:
+        raise click.UsageError("--continue and --resume exclude each other", ctx)
+    if resume is not None and not resume.strip():
+        raise click.UsageError("--resume needs the id of a session; see `coder sessions`", ctx)
+    if plain:
+        from coder.cli.plain import open_plain
+
+        return open_plain(ctx, task or "", continue_, resume or "")
     from coder.cli.screen import open_screen
 
-    return open_screen(ctx, task or "")
+    return open_screen(ctx, task or "", continue_, resume or "")

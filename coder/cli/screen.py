@@ -28,13 +28,24 @@ HONOURED = {
 }
 
 
-def open_screen(ctx: click.Context, task: str) -> int:
+def open_screen(ctx: click.Context, task: str, continue_: bool, resume: str) -> int:
     """Open the screen and return its exit code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
-        raise UserError("the screen needs a terminal", "use `coder run TASK`, or `coder --help`")
+        raise UserError("the screen needs a terminal", "use `coder --plain`, `coder run TASK`, or `coder --help`")
     shared = gather(ctx)
     setup = prepare(shared)
-    return show(setup, reopening(shared), task, trust_question(setup), banner(setup))
+    session = resumed(setup, continue_, resume)
+    return show(setup, reopening(shared, session), task, trust_question(setup), banner(setup))
+
+
+def resumed(setup: Setup, continue_: bool, resume: str) -> str:
+    """The id of the session to go on with, "" for a new one. Raises UserError where there is none such."""
+    from coder.session.sessions import find_session, newest_session
+
+    root = str(setup.repository().root)
+    if continue_:
+        return newest_session(setup.places, root).id
+    return find_session(setup.places, resume, root).id if resume else ""
 
 
 def show(setup: Setup, opener: "Opener", task: str, trust: TrustQuestion | None, text: str) -> int:
@@ -63,8 +74,9 @@ def show(setup: Setup, opener: "Opener", task: str, trust: TrustQuestion | None,
     return run_screen(open_in_thread, task=task, options=options)
 
 
-def reopening(shared: Shared) -> "Opener":
-    """Opens a session with the settings as they are once the trust question was answered. Blocking."""
+def reopening(shared: Shared, resume: str = "") -> "Opener":
+    """Opens a session, or the recorded one with the id `resume`, with the settings as they are once the trust question
+    was answered. Blocking."""
 
     def open_session(emit: Emit, ask: Ask) -> "Session":
         from coder.cli.open import session_opener
@@ -73,7 +85,7 @@ def reopening(shared: Shared) -> "Opener":
 
         setup = prepare(shared)
         options = SessionOptions(checks=CheckOptions(trusted=False), trusted=setup.trusted)
-        return session_opener(setup, options)(emit, ask)
+        return session_opener(setup, options, resume)(emit, ask)
 
     return open_session
 

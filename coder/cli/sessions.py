@@ -1,4 +1,4 @@
-"""`coder sessions`: what was asked, in which repository, and how it ended."""
+"""`coder sessions`: what was asked, in which repository, and how it ended; names, copies, exports."""
 
 import time
 from typing import Any
@@ -12,18 +12,44 @@ from coder.errors import Exit
 from coder.headless.result import dump
 from coder.model.messages import message_text
 from coder.session.recorded import load_history
-from coder.session.sessions import SessionInfo, delete_session, find_session, list_sessions
+from coder.session.sessions import (
+    SessionInfo,
+    delete_session,
+    find_session,
+    fork_session,
+    list_sessions,
+    rename_session,
+)
 from coder.text import visible, visible_line
 
 
 @click.command("sessions", cls=SharedOptions)
-@click.argument("action", type=click.Choice(["list", "show", "export", "delete"]), default="list")
+@click.argument("action", type=click.Choice(["list", "show", "export", "rename", "fork", "delete"]), default="list")
 @click.argument("session", required=False, default="")
+@click.argument("title", nargs=-1)
 @click.option("--all", "everywhere", is_flag=True, help="Sessions of every repository, not only of this one.")
+@click.option("--before", metavar="TURN", type=click.IntRange(1), help="With fork: only what was before this turn.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the result.")
 @click.pass_context
-def command(ctx: click.Context, action: str, session: str, everywhere: bool, output: str) -> int:
-    """List the sessions of this repository, or show, export (Markdown or JSON) or delete one by its id."""
+def command(
+    ctx: click.Context,
+    action: str,
+    session: str,
+    title: tuple[str, ...],
+    everywhere: bool,
+    before: int | None,
+    output: str,
+) -> int:
+    """List the sessions of this repository, or show, export (Markdown or JSON), rename, fork or delete one by its id.
+
+    The beginning of an id is enough. `rename ID TITLE` without a title takes the name away; `fork` prints the new id.
+    """
+    if (action == "list" and session) or (title and action != "rename"):
+        raise click.UsageError("unexpected argument", ctx)
+    if action != "list" and not session:
+        raise click.UsageError(f"which session? as in: coder sessions {action} ID", ctx)
+    if before is not None and action != "fork":
+        raise click.UsageError("--before goes with fork", ctx)
     setup = prepare(gather(ctx), need_repository=False)
     if action == "list":
         root = "" if everywhere or setup.location is None else str(setup.location.root)
@@ -31,23 +57,36 @@ def command(ctx: click.Context, action: str, session: str, everywhere: bool, out
         click.echo(dump([_object(info) for info in infos], indent=2) if output == "json" else _table(infos))
         return Exit.DONE
     info = find_session(setup.places, session)
-    if action == "delete":
-        delete_session(setup.places, info)
-        click.echo(f"deleted {info.id}")
-        return Exit.DONE
+    match action:
+        case "delete":
+            delete_session(setup.places, info)
+            _report(output, f"deleted {info.id}", {"deleted": info.id})
+        case "rename":
+            rename_session(info, " ".join(title))
+            _report(output, f"renamed {info.id}", _object(find_session(setup.places, info.id)))
+        case "fork":
+            forked = fork_session(setup.places, info, before or 0)
+            _report(output, forked, _object(find_session(setup.places, forked)))
+        case _:
+            _print_session(info, output, most=1_000_000 if action == "export" else 2_000)
+    return Exit.DONE
+
+
+def _report(output: str, text: str, value: dict[str, Any]) -> None:
+    click.echo(dump(value, indent=2) if output == "json" else text)
+
+
+def _print_session(info: SessionInfo, output: str, *, most: int) -> None:
     history = load_history(info.path)
     if output == "json":
         click.echo(dump({**_object(info), "history": history}, indent=2))
-    elif action == "export":
-        click.echo(visible(to_markdown(info, history, most=1_000_000)))
     else:
-        click.echo(visible(to_markdown(info, history, most=2_000)))
-    return Exit.DONE
+        click.echo(visible(to_markdown(info, history, most=most)))
 
 
 def to_markdown(info: SessionInfo, history: list[dict[str, Any]], *, most: int) -> str:
     """The conversation as Markdown, each part cut after `most` characters."""
-    parts = [f"# Session {info.id}", f"{info.root} · {info.model} · {info.status}"]
+    parts = [f"# {info.title or f'Session {info.id}'}", f"{info.id} · {info.root} · {info.model} · {info.status}"]
     for item in history:
         match item.get("type", "message"):
             case "message":
@@ -69,6 +108,9 @@ def _object(info: SessionInfo) -> dict[str, Any]:
         "turns": info.turns,
         "task": info.task,
         "status": info.status,
+        "title": info.title,
+        "updated": info.updated,
+        "parent": info.parent,
     }
 
 
@@ -76,7 +118,7 @@ def _table(infos: list[SessionInfo]) -> str:
     if not infos:
         return "no sessions here yet"
     return "\n".join(
-        f"{info.id}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(info.started))}  {info.status:<11}  "
-        f"{visible_line(info.task, 70)}"
+        f"{info.id}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(info.updated))}  {info.status:<11}  "
+        f"{visible_line(info.title or info.task, 70)}"
         for info in infos
     )

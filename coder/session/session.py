@@ -13,7 +13,7 @@ from coder.errors import Exit, UserError
 from coder.events import Ask, Emit, Event, Notice, SessionStarted, TurnFinished, TurnStarted, Undone
 from coder.model.client import Client
 from coder.model.ledger import Total
-from coder.repo.checkpoint import UndoItem, list_checkpoints, undo
+from coder.repo.checkpoint import UndoItem, list_checkpoints, preview, undo
 from coder.repo.discover import Location
 from coder.repo.repository import Repository
 from coder.session.briefing import Briefing
@@ -260,6 +260,10 @@ class Session:
     def _keep_pins(self) -> None:
         briefing = self._means.briefing
         self._means.recorder.note("pins", pinned=briefing.pinned, dropped=briefing.dropped)
+
+    async def preview_undo(self, checkpoint_id: str = "") -> tuple[UndoItem, ...]:
+        """What `undo` with the same id would do to each file."""
+        return await asyncio.to_thread(preview, self._location, self._means.places, checkpoint_id)
 
     async def undo(self, checkpoint_id: str = "") -> Checkpoint:
         """Take back what was last applied (or that checkpoint). Raises where files changed since."""

@@ -1,0 +1,205 @@
+"""The slash commands of the plain face: one table for the prompt and its help."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from coder.errors import UserError
+from coder.plain.console import Console
+from coder.plain.lines import cost_lines, evidence_lines, plan_lines
+from coder.plain.review import edit_text, show_diff
+from coder.repo.checkpoint import UndoItem
+from coder.session.session import Session
+from coder.session.sessions import find_session, fork_session, list_sessions
+from coder.store import Places
+from coder.text import visible_line
+from coder.values import Proposal
+
+Value = TypeVar("Value")
+
+
+@dataclass(slots=True)
+class Room:
+    """What a command may reach. `wait` runs something of the session to its end; `do` runs a turn."""
+
+    session: Session
+    console: Console
+    places: Places
+    root: str
+    wait: Callable[[Awaitable[Value]], Value]
+    do: Callable[[Awaitable[object]], None]
+    proposal: Proposal | None = None
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`run` gets what was written after the name."""
+
+    name: str
+    usage: str
+    summary: str
+    run: Callable[[Room, str], None]
+
+
+def run_command(room: Room, text: str) -> bool:
+    """Run the command that `text` names. False where it names none but may be a path that begins a task."""
+    name, _, rest = text[1:].partition(" ")
+    command = next((command for command in COMMANDS if command.name == name), None)
+    if command is None and not name.isalpha():
+        return False
+    if command is None:
+        room.console.say(f"there is no command /{visible_line(name, 40)}; /help lists them")
+    else:
+        command.run(room, rest.strip())
+    return True
+
+
+def _help(room: Room, rest: str) -> None:
+    for command in COMMANDS:
+        room.console.say(f"{f'/{command.name} {command.usage}'.strip():<22} {command.summary}")
+    room.console.say("A backslash at the end of a line goes on in the next. Ctrl-C stops a turn, Ctrl-D leaves.")
+
+
+def _undo(room: Room, rest: str) -> None:
+    items = room.wait(room.session.preview_undo(rest))
+    if _confirmed(room, items):
+        room.wait(room.session.undo(rest))
+
+
+def _confirmed(room: Room, items: tuple[UndoItem, ...]) -> bool:
+    """Show what becomes of the files, and ask. Nothing to ask where no file changes."""
+    for item in items:
+        room.console.say(f"  {item.path}: {item.blocked or item.action}")
+    return not items or room.console.confirm("Restore these files?")
+
+
+def _rewind(room: Room, rest: str) -> None:
+    if not rest.isdecimal():
+        for turn in room.session.turns:
+            room.console.say(f"  {turn.number}: {visible_line(turn.task, 70)} ({turn.status})")
+        raise UserError("to before which turn?", "as in: /rewind 2")
+    if _confirmed(room, room.wait(room.session.preview_rewind(int(rest)))):
+        room.wait(room.session.rewind(int(rest)))
+
+
+def _context(room: Room, rest: str) -> None:
+    for line in plan_lines(room.wait(room.session.plan(rest))):
+        room.console.show(line)
+
+
+def _pin(room: Room, rest: str) -> None:
+    room.session.pin(_named(rest, "/pin src/app.py"))
+
+
+def _drop(room: Room, rest: str) -> None:
+    room.session.drop(_named(rest, "/drop src/app.py"))
+
+
+def _named(rest: str, example: str) -> str:
+    if not rest:
+        raise UserError("no file was named", f"as in: {example}")
+    return rest
+
+
+def _cost(room: Room, rest: str) -> None:
+    for line in cost_lines(room.wait(room.session.costs())):
+        room.console.show(line)
+
+
+def _diff(room: Room, rest: str) -> None:
+    if room.proposal is None:
+        room.console.say("there is no proposal yet")
+    else:
+        show_diff(room.console, room.proposal)
+
+
+def _test(room: Room, rest: str) -> None:
+    for line in evidence_lines(room.session.evidence, room.session.triage):
+        room.console.show(line)
+
+
+def _plan(room: Room, rest: str) -> None:
+    room.session.set_mode("plan")
+    if rest:
+        room.do(room.session.run(rest))
+
+
+def _edit(room: Room, rest: str) -> None:
+    room.session.set_mode("edit")
+
+
+def _go(room: Room, rest: str) -> None:
+    plan = room.session.plan_text
+    if not plan:
+        raise UserError("there is no plan yet", "make one: /plan TASK")
+    if rest == "edit":
+        written = edit_text(room.console, f"{plan.strip()}\n".encode(), ".md")
+        if written is None:
+            return
+        plan = written.decode("utf-8", "replace")
+    if plan.strip():
+        room.do(room.session.carry_out(plan))
+
+
+def _model(room: Room, rest: str) -> None:
+    if rest:
+        room.session.set_model(rest)
+    else:
+        room.console.say(f"the model is {room.session.settings.model}")
+
+
+def _effort(room: Room, rest: str) -> None:
+    if rest:
+        room.session.set_effort(rest)
+    else:
+        room.console.say(f"the reasoning effort is {room.session.settings.effort}")
+
+
+def _compact(room: Room, rest: str) -> None:
+    room.wait(room.session.compact())
+
+
+def _rename(room: Room, rest: str) -> None:
+    room.session.rename(rest)
+    room.console.say(f"this session is now called {rest!r}" if rest else "this session has no name any more")
+
+
+def _fork(room: Room, rest: str) -> None:
+    made = fork_session(room.places, find_session(room.places, room.session.id))
+    room.console.show(f"forked as {made}; go on there with: coder --plain --resume {made}")
+
+
+def _sessions(room: Room, rest: str) -> None:
+    for info in list_sessions(room.places, room.root):
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(info.updated))
+        here = " (this one)" if info.id == room.session.id else ""
+        room.console.show(f"{info.id}  {when}  {info.status}  {visible_line(info.title or info.task, 60)}{here}")
+
+
+def _quit(room: Room, rest: str) -> None:
+    room.leaving = True
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("help", "", "these commands", _help),
+    Command("plan", "[TASK]", "plan first: nothing is edited until /go", _plan),
+    Command("go", "[edit]", "carry out the last plan, after editing it in $EDITOR", _go),
+    Command("edit", "", "leave plan mode", _edit),
+    Command("context", "[TASK]", "what the model sees of the repository", _context),
+    Command("pin", "PATH", "show this file in full from now on", _pin),
+    Command("drop", "PATH", "leave this file out from now on", _drop),
+    Command("diff", "", "the last proposal again", _diff),
+    Command("test", "", "what the tests said, and the triage of failures", _test),
+    Command("undo", "[CHECKPOINT]", "take back what was applied last", _undo),
+    Command("rewind", "TURN", "conversation and files back to before a turn", _rewind),
+    Command("compact", "", "leave older steps out of the conversation", _compact),
+    Command("cost", "", "tokens and money of this session", _cost),
+    Command("model", "[NAME]", "the model that plans and edits", _model),
+    Command("effort", "[LEVEL]", "how much it reasons", _effort),
+    Command("sessions", "", "sessions of this repository", _sessions),
+    Command("rename", "TITLE", "name this session", _rename),
+    Command("fork", "", "a second session with this history", _fork),
+    Command("quit", "", "leave", _quit),
+)

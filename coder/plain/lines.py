@@ -1,0 +1,98 @@
+"""Facts as lines of words. Pure: what may be shown of them is the console's to decide."""
+
+from collections.abc import Sequence
+
+from coder import events
+from coder.model.ledger import Total
+from coder.session.checks import headline
+from coder.values import ContextPlan, Evidence, TriageCard
+
+MAX_ENTRIES = 30  # files of a plan that are listed one by one
+MAX_NAMES = 10
+
+
+def event_line(event: events.Event) -> str:
+    """The line for an event, or "" for none. The reply, the proposal and the end of a turn are shown elsewhere."""
+    match event:
+        case events.SessionStarted():
+            where = f" ({event.branch})" if event.branch else ""
+            return f"session {event.session} in {event.root}{where}, model {event.model}"
+        case events.Notice():
+            return f"{'warning: ' if event.level == 'warning' else ''}{event.text}"
+        case events.ContextPlanned(plan):
+            return f"context: {plan_words(plan)}"
+        case events.StepAbandoned():
+            return f"the reply above does not count: {event.reason}"
+        case events.RetryWaiting():
+            return f"waiting {event.seconds:.1f} s (try {event.attempt}): {event.reason}"
+        case events.ToolStarted():
+            return f"{event.name}: {event.summary}"
+        case events.ToolFinished() if not event.ok:
+            return f"{event.name} refused: {event.summary}"
+        case events.TestStarted():
+            return f"testing {'the base' if event.on == 'base' else 'the draft'}: {' '.join(event.command)}"
+        case events.TestFinished(report):
+            end = "timed out" if report.timed_out else f"exit code {report.exit_code}"
+            return f"tests: {end}, {report.passed} passed, {report.failed} failed, {report.duration_s:.1f} s"
+        case events.SubagentStarted():
+            return f"{event.role} ({event.model}): {event.summary}"
+        case events.Applied():
+            commit = f", commit {event.commit}" if event.commit else ""
+            return f"applied: {', '.join(event.paths)}{commit}; /undo takes it back"
+        case events.Undone():
+            return f"restored: {', '.join(event.paths)}"
+        case _:
+            return ""
+
+
+def plan_words(plan: ContextPlan) -> str:
+    price = "" if plan.cold_usd is None else f", ${plan.cold_usd:.4f} cold"
+    return f"{len(plan.entries)} files, {plan.total_tokens:,} of {plan.budget:,} tokens{price}"
+
+
+def plan_lines(plan: ContextPlan) -> list[str]:
+    """The first files of a plan with their form and reasons, then what is withheld."""
+    lines = [plan_words(plan)]
+    lines += [
+        f"  {entry.mode} {entry.path}, {entry.tokens:,} tokens: {'; '.join(entry.reasons)}"
+        for entry in plan.entries[:MAX_ENTRIES]
+    ]
+    lines += _more(len(plan.entries), MAX_ENTRIES, "files")
+    lines += [f"  withheld {item.path}: {item.why}" for item in plan.withheld[:MAX_NAMES]]
+    return lines + _more(len(plan.withheld), MAX_NAMES, "withheld")
+
+
+def evidence_lines(evidence: Evidence, triage: Sequence[TriageCard]) -> list[str]:
+    """What the tests say, by name where they fail, with the triage of each failure."""
+    lines = [headline(evidence)]
+    for report in evidence.reports:
+        end = "timed out" if report.timed_out else f"exit code {report.exit_code}"
+        lines.append(f"  {' '.join(report.command)}: {end}, {report.passed} passed, {report.failed} failed")
+        lines += [f"  the log is {report.log}"] if report.log and not report.ok else []
+    for words, names in (("new failure", evidence.new_failures), ("fixed", evidence.fixed), ("flaky", evidence.flaky)):
+        lines += [f"  {words}: {name}" for name in names[:MAX_NAMES]] + _more(len(names), MAX_NAMES, words)
+    for card in triage[:MAX_NAMES]:
+        cause = f", probably {card.cause.replace('_', ' ')}" if card.cause != "unknown" else ""
+        lines.append(f"  failure: {card.title}{cause}")
+        lines += [f"    at {path}:{line}" for path, line in card.locations[:3]]
+        lines += [f"    {card.next_step}"] if card.next_step else []
+    return lines
+
+
+def cost_lines(totals: Sequence[Total]) -> list[str]:
+    """The session's calls by role and model, and their sum."""
+    lines = []
+    for total in totals:
+        role, _, model = total.key.partition("\x1f")
+        counts = f"{total.input_tokens:,} in ({total.cached_tokens:,} cached), {total.output_tokens:,} out"
+        unknown = f", {total.unpriced} without a known price" if total.unpriced else ""
+        lines.append(f"{role} ({model}): {total.requests} requests, {counts}, ${total.usd:.4f}{unknown}")
+    return [*lines, f"together ${sum(total.usd for total in totals):.4f}"] if lines else ["nothing was spent yet"]
+
+
+def price_words(usd: float | None) -> str:
+    return "price so far: unknown" if usd is None else f"price so far: ${usd:.4f}"
+
+
+def _more(count: int, shown: int, what: str) -> list[str]:
+    return [f"  and {count - shown:,} more {what}"] if count > shown else []
