@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -14,9 +15,10 @@ import click
 from coder import __version__
 from coder.cli.options import SharedOptions, gather
 from coder.cli.setup import Setup, prepare
-from coder.errors import CoderError, Exit
+from coder.errors import CoderError, Exit, UserError
 from coder.headless.result import dump
 from coder.model.catalog import Catalog
+from coder.repo.discover import discover
 from coder.repo.git import git_version, git_warning
 from coder.sandbox import choose
 from coder.store import private_dir
@@ -71,7 +73,10 @@ def _git(_setup: Setup) -> Iterator[Finding]:
 
 def _repository(setup: Setup) -> Iterator[Finding]:
     if setup.location is None:
-        yield Finding("repository", "note", "no git repository here", "start coder inside one, or try `coder demo`")
+        try:
+            discover(Path.cwd())
+        except UserError as error:
+            yield Finding("repository", "note", error.message, f"{error.hint}, or try `coder demo`")
         return
     trust = "trusted" if setup.trusted else "not trusted: its configuration and test command are not used"
     state = f", {setup.location.state} in progress" if setup.location.state else ""

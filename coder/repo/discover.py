@@ -14,6 +14,7 @@ from typing import Literal
 
 from coder.errors import UserError
 from coder.repo.git import Git, user_config
+from coder.text import visible_line
 
 RepositoryState = Literal["", "merge", "rebase", "cherry-pick", "revert", "bisect", "am"]
 
@@ -142,7 +143,8 @@ def _git_dir_of(root: Path) -> Path:
     named = Path(os.path.realpath(root / target))
     if not text.startswith("gitdir:") or not target or not _is_git_dir(named):
         raise UserError(
-            f"{place} names no git directory ({target or 'nothing'})", "repair it with `git worktree repair`"
+            f"{place} names no git directory ({visible_line(target, 200) or 'nothing'})",
+            "repair it with `git worktree repair`",
         )
     return named
 
