@@ -125,22 +125,43 @@ def write_log(text: str) -> str:
 
 def _end(argv: Sequence[str], code: Exit, message: str, hint: str, api_code: str = "") -> int:
     say(f"coder: {message}" + (f"\n  {hint}" if hint else ""))
-    if asked_for_json(argv):
-        from coder.headless.result import print_error
+    form, file = asked_for_json(argv), _option(argv, "--output-file")
+    if not form and not file:
+        return code
+    from coder.headless.result import dump, error_result
 
-        try:
-            print_error(code, message, hint, api_code, lines=asked_for_json(argv) == "jsonl")
-        except BrokenPipeError:
-            return broken_pipe()
+    result = error_result(code, message, hint, api_code)
+    try:
+        if file:
+            with open(file, "w", encoding="utf-8") as stream:
+                stream.write(dump(result, indent=2) + "\n")
+    except OSError:
+        pass  # that it cannot be written may be the very error
+    try:
+        if form:
+            line = dump({"type": "result", "seq": 0, **result}) if form == "jsonl" else dump(result, indent=2)
+            print(line, flush=True)
+    except BrokenPipeError:
+        return broken_pipe()
+    except OSError as error:
+        say(f"coder: cannot write the result: {error.strerror}")
+        return Exit.FAILED
     return code
 
 
 def asked_for_json(argv: Sequence[str]) -> str:
     """ "json" or "jsonl" if the arguments ask for it, even when they are wrong otherwise; else ""."""
+    value = _option(argv, "--output")
+    return value if value in ("json", "jsonl") else ""
+
+
+def _option(argv: Sequence[str], name: str) -> str:
+    """The last value given to an option, as far as that can be told of arguments that may be wrong."""
     options = argv[: argv.index("--")] if "--" in argv else argv
-    for position, argument in enumerate(options):
-        value = options[position + 1] if argument == "--output" and position + 1 < len(options) else ""
-        value = argument.removeprefix("--output=") if argument.startswith("--output=") else value
-        if value in ("json", "jsonl"):
-            return value
-    return ""
+    following = [*options[1:], ""]
+    given = [
+        following[place] if argument == name else argument.removeprefix(f"{name}=")
+        for place, argument in enumerate(options)
+        if argument == name or argument.startswith(f"{name}=")
+    ]
+    return given[-1] if given else ""

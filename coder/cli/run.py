@@ -72,6 +72,7 @@ def run_task(
         quiet=shared.quiet,
         verbose=shared.verbose,
         secrets=doors.known_secrets(),
+        log=doors.write_log,
     )
     session = SessionOptions(mode=mode, checks=checks, destination=destination, trusted=setup.trusted)
     opener = session_opener(setup, session)

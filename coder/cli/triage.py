@@ -55,6 +55,7 @@ def _triage(ctx: click.Context, command: tuple[str, ...], options: dict[str, Any
         quiet=shared.quiet,
         verbose=shared.verbose,
         secrets=secrets,
+        log=doors.write_log,
     )
     junit, logs = (tuple(map(_located, options[name])) for name in ("junit", "logs"))
     failures = Failures(junit, logs, command, options["sandbox"], secrets)

@@ -118,11 +118,11 @@ def dump(value: object, *, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent, allow_nan=False)
 
 
-def print_error(code: Exit, message: str, hint: str, api_code: str = "", *, lines: bool = False) -> None:
+def error_result(code: Exit, message: str, hint: str, api_code: str = "") -> dict[str, Any]:
     """A result for an end before the run began (a bad flag, no repository)."""
     result = empty_result()
     with_end(result, code, message, hint, api_code)
-    print(dump({"type": "result", "seq": 0, **result}) if lines else dump(result, indent=2), flush=True)
+    return result
 
 
 def _text(path: str) -> str:

@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import os
+import select
 import signal
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from coder import events
-from coder.errors import ApiError, CoderError, Exit, Interrupted, LimitReached
+from coder.errors import ApiError, CoderError, Exit, Failed, Interrupted, LimitReached
 from coder.events import Ask, Emit
 from coder.headless import result as results
 from coder.headless.progress import Progress
@@ -27,7 +31,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What is printed: the format on stdout, the result object into `file`, the test report into `junit`."""
+    """What is printed: the format on stdout, the result object into `file`, the test report into `junit`.
+
+    `log` keeps the trace of a bug and says where, or "".
+    """
 
     format: Literal["text", "json", "jsonl", "patch", "markdown"] = "text"
     file: Path | None = None
@@ -35,6 +42,7 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     secrets: tuple[str, ...] = ()
+    log: Callable[[str], str] = lambda _: ""
 
 
 class Work(Protocol):
@@ -80,8 +88,10 @@ class _Run:
     seq: int = 0
     session: Work | None = None
     signal: int = 0
-    broken_pipe: bool = False
+    unprinted: OSError | None = None  # why stdout takes no more lines
     task: asyncio.Task[Outcome] | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    printing: threading.Lock = field(default_factory=threading.Lock)  # facts come from threads, too
 
 
 def run(job: Job) -> int:
@@ -92,7 +102,7 @@ def run(job: Job) -> int:
 
 
 async def _main(run: _Run) -> int:
-    loop = asyncio.get_running_loop()
+    loop = run.loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, _stop, run, number)
     try:
@@ -110,17 +120,21 @@ async def _finish(run: _Run) -> Exit:
     result = run.result
     try:
         run.task = asyncio.ensure_future(_turn(run))
-        async with asyncio.timeout(run.job.timeout):
+        async with asyncio.timeout(run.job.timeout) as scope:
             outcome = await run.task
         _fill_outcome(run, outcome)
         results.with_end(result, outcome.exit)
         if outcome.exit not in (Exit.DONE, Exit.UNCHANGED):
             results.with_end(result, outcome.exit, outcome.summary)
         return outcome.exit
-    except TimeoutError:
+    except TimeoutError as error:
+        if not scope.expired():
+            return _bug(run, error)
         return _failed(run, LimitReached(f"the time limit of {run.job.timeout:g} s was reached", "raise --timeout"))
     except asyncio.CancelledError:
-        code = Exit.PIPE if run.broken_pipe else Exit.of_signal(run.signal or signal.SIGINT)
+        if run.unprinted and not isinstance(run.unprinted, BrokenPipeError):
+            return _failed(run, Failed(f"cannot write the result: {run.unprinted.strerror}"))
+        code = Exit.PIPE if run.unprinted else Exit.of_signal(run.signal or signal.SIGINT)
         results.with_end(result, code, code.sentence)
         return code
     except Interrupted as stop:
@@ -128,6 +142,11 @@ async def _finish(run: _Run) -> Exit:
         return stop.exit
     except CoderError as error:
         return _failed(run, error)
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return _failed(run, Failed(f"{where}{error.strerror or error}", "nothing was changed"))
+    except Exception as error:
+        return _bug(run, error)
 
 
 async def _turn(run: _Run) -> Outcome:
@@ -142,16 +161,26 @@ def _failed(run: _Run, error: CoderError) -> Exit:
     return error.exit
 
 
+def _bug(run: _Run, error: Exception) -> Exit:
+    """The end that should not be: what there is of the run is told all the same."""
+    log = run.job.output.log("".join(traceback.format_exception(error)))
+    hint = f"please report it with {log}" if log else ""
+    results.with_end(run.result, Exit.INTERNAL, f"a bug in coder: {type(error).__name__}", hint)
+    return Exit.INTERNAL
+
+
 def _stop(run: _Run, number: int) -> None:
     run.signal = run.signal or number
-    if run.task:
-        run.task.cancel()
+    if run.task and run.loop:
+        run.loop.call_soon_threadsafe(run.task.cancel)
 
 
 async def _answer(run: _Run, question: events.Question) -> events.Answer:
     """Policy in place of a person."""
     match question:
         case events.Review(proposal):
+            if _reader_is_gone():  # found out now, there is nothing to take back yet
+                raise Interrupted(signal.SIGPIPE)
             return policy.decide(proposal, run.job.allow)
         case events.ApproveCommand():
             command = " ".join(question.commands[0]) if question.commands else ""
@@ -168,15 +197,26 @@ def _emit(run: _Run, event: events.Event) -> None:
     if isinstance(event, events.Notice) and event.level == "warning":
         run.result["warnings"].append(event.text)
     run.progress(event)
-    if run.job.output.format == "jsonl" and not run.broken_pipe:
-        line = event_object(event)
-        if line:
-            try:
-                print(results.dump({"seq": run.seq, **line}), flush=True)
-                run.seq += 1
-            except OSError:
-                run.broken_pipe = True
-                _stop(run, signal.SIGPIPE)
+    line = event_object(event) if run.job.output.format == "jsonl" else None
+    if line is None or run.unprinted:
+        return
+    with run.printing:
+        try:
+            print(results.dump({"seq": run.seq, **line}), flush=True)
+            run.seq += 1
+        except OSError as error:
+            run.unprinted = error
+            _stop(run, signal.SIGPIPE)
+
+
+def _reader_is_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _fill_outcome(run: _Run, outcome: Outcome) -> None:
@@ -214,11 +254,15 @@ async def _deliver(run: _Run, code: Exit) -> int:
         return code
     except BrokenPipeError:
         code = Exit.PIPE
+        results.with_end(run.result, code, code.sentence)
     except OSError as error:
-        code = Exit.FAILED
-        print(f"coder: cannot write the result: {error.strerror}", file=sys.stderr)
-    if run.session and run.result["checkpoint"]:
+        code = _failed(run, Failed(f"cannot write the result: {error.strerror}"))
+        _say_error(run.result["error"])
+    if run.session and run.result["checkpoint"] and not run.result["commit"]:  # a commit is whole, with its files
         await run.session.undo(run.result["checkpoint"])
+        run.result["checkpoint"] = None
+    with contextlib.suppress(OSError):
+        _write_files(run)
     return code
 
 
