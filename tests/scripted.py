@@ -1,6 +1,7 @@
 """Sessions that only tell events: what the screen is fed in its tests and measurements. Replaces no part of coder."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 from coder.events import (
@@ -94,15 +95,15 @@ def reviewing(proposal: Proposal) -> Script:
 async def streaming(session: Scripted, task: str) -> None:
     """A reply at about 200 tokens a second, for as many seconds as the task says."""
     session.emit(StepStarted(1, 50_000))
-    text = "The value is **parsed** once, at the door, and `kept` as it is; see the test below it. "
-    pieces = [text[at : at + 4] for at in range(0, len(text), 4)] + ["\n\n- an item of a list\n\n"]
-    whole = []
+    words = "the value is **parsed** once at the door and `kept` as it is; see what the test below it says".split()
+    chance = random.Random(7)
+    whole: list[str] = []
     loop = asyncio.get_running_loop()
     start, sent = loop.time(), 0
     while loop.time() - start < float(task):
         due = int((loop.time() - start) * 200)
         while sent < due:
-            whole.append(pieces[sent % len(pieces)])
+            whole.append(f"{chance.choice(words)} " if sent % 150 else f"\n\n- item {sent} of a list\n\n")
             session.emit(TextDelta(whole[-1]))
             sent += 1
         await asyncio.sleep(0.01)

@@ -160,6 +160,10 @@ class CoderApp(App[int]):
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
+    def on_resize(self) -> None:
+        if isinstance(self._driver, ScreenDriver):
+            self._driver.forget()
+
     @property
     def session(self) -> SessionLike | None:
         return self.turns.session
