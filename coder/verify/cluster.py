@@ -9,7 +9,7 @@ from coder.values import Evidence, TestFailure, TriageCard, TriageCause
 _MOST_LOCATIONS, _MOST_EVIDENCE = 5, 4
 _CODE = "py|[cm]?[jt]sx?|go|rs|java|kts?|rb|php|cc?|cpp|hpp?|cs|swift|exs?"
 _FRAMES = (
-    re.compile(r'(?m)^\s*File "([^"\n]+)", line (\d+)'),
+    re.compile(r'(?m)^[ \t]*File "([^"\n]+)", line (\d+)'),
     re.compile(rf"(?<![\w/.:-])((?:\.?/)?[\w@+-][\w./@+-]*\.(?:{_CODE})):(\d+)"),
 )
 _FOREIGN = re.compile(

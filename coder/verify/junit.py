@@ -11,7 +11,7 @@ from coder.verify.outcome import MAX_FAILURES, Outcome, shorten
 _MAX_BYTES = 64 * 1024 * 1024
 _KIND = re.compile(r"^(?:E\s+)?((?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Failure|Exit|Interrupt|Warning|Failed))\b")
 _RAISED = re.compile(r"(?m)^(\S[^\n:]*\.\w+):(\d+): (\w*)$")  # pytest's last line of a trace
-_FRAME = re.compile(r'(?m)^\s*File "([^"\n]+)", line (\d+)')
+_FRAME = re.compile(r'(?m)^[ \t]*File "([^"\n]+)", line (\d+)')
 
 
 class NotJunit(ValueError):

@@ -7,7 +7,7 @@ from coder.values import TestFailure
 from coder.verify.outcome import MAX_FAILURES, Outcome, shorten
 
 _EXCEPTION = re.compile(
-    r"^\s*(?:E\s+)?(?:Caused by: |Uncaught )?"
+    r"^[ \t]*(?:E[ \t]+)?(?:Caused by: |Uncaught )?"
     r"((?:[\w$]+[.:]+)*(?:[A-Z]\w*(?:Error|Exception|Failure|Failed|Exit|Interrupt)|Error|Exception))"
     r"(?: \[[^\]\n]*\])?(?::[ \t]*(.*))?$",
     re.MULTILINE,

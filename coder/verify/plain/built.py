@@ -11,7 +11,7 @@ from coder.verify.plain import blocks
 _GO_END = re.compile(r"^(ok|FAIL|\?) *\t(\S+)(?:[\t ](.*))?$")
 _GO_RESULT = re.compile(r"^ *--- (PASS|FAIL|SKIP|BENCH): (\S+) \(")
 _GO_NOW = re.compile(r"^=== (?:RUN|CONT|NAME|PAUSE) +(\S+)$")
-_GO_PLACE = re.compile(r"(?m)^\s*((?!/usr/|[^\s:]*/src/(?:testing|runtime)/)[^\s:]+\.go):(\d+)")
+_GO_PLACE = re.compile(r"(?m)^[ \t]*((?!/usr/|[^\s:]*/src/(?:testing|runtime)/)[^\s:]+\.go):(\d+)")
 
 
 def go(text: str) -> Outcome | None:
@@ -136,8 +136,10 @@ def _cargo_failure(name: str, body: str) -> TestFailure:
 _MAVEN_TOTAL = re.compile(
     r"(?m)^(?:\[[A-Z]+\] )?Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)(?!.*Time elapsed)[^\n]*$"
 )
-_MAVEN_FAILED = re.compile(r"(?m)^(?:\[ERROR\] )?(\S+?)(?:\((\S+)\))?\s+(?:-- )?Time elapsed: .*<<< (FAILURE|ERROR)!$")
-_JAVA_PLACE = re.compile(r"(?m)^\s+at (?!org\.junit|java\.|jdk\.|sun\.|org\.apache\.maven)\S+\((\w+\.\w+):(\d+)\)")
+_MAVEN_FAILED = re.compile(
+    r"(?m)^(?:\[ERROR\] )?([^\s(]+(?:\(\))?)(?:\((\S+)\))?[ \t]+(?:-- )?Time elapsed: .*<<< (FAILURE|ERROR)!$"
+)
+_JAVA_PLACE = re.compile(r"(?m)^[ \t]+at (?!org\.junit|java\.|jdk\.|sun\.|org\.apache\.maven)\S+\((\w+\.\w+):(\d+)\)")
 
 
 def maven(text: str) -> Outcome | None:
@@ -148,7 +150,7 @@ def maven(text: str) -> Outcome | None:
     ran, bad, errors, skipped = (sum(int(total[i]) for total in totals) for i in range(4))
     failures = []
     for heading, rest in blocks.sections(text, _MAVEN_FAILED):
-        body = re.split(r"(?m)^(?:\[(?:INFO|ERROR|WARNING)\]|\s*$)", rest.lstrip("\n"))[0]
+        body = re.split(r"(?m)^(?:\[(?:INFO|ERROR|WARNING)\]|[ \t]*$)", rest.lstrip("\n"))[0]
         name = f"{heading[2]}.{heading[1]}" if heading[2] else heading[1]
         failures.append(blocks.failure(name, body, blocks.place(body, _JAVA_PLACE)))
     if not compiles:
@@ -160,7 +162,7 @@ def maven(text: str) -> Outcome | None:
 
 def gradle(text: str) -> Outcome | None:
     total = re.search(r"(?m)^(\d+) tests? completed(?:, (\d+) failed)?(?:, (\d+) skipped)?", text)
-    heading = re.compile(r"(?m)^(\S.* > .+) FAILED$")
+    heading = re.compile(r"(?m)^([^\s>][^>\n]* > [^\n]*[^\s]) FAILED$")
     failed = blocks.sections(text, heading)
     if not total and not failed:
         return None
@@ -177,6 +179,6 @@ def ctest(text: str) -> Outcome | None:
     total = re.search(r"(?m)^\d+% tests passed, (\d+) tests? failed out of (\d+)$", text)
     if not total:
         return Outcome() if "No tests were found!!!" in text else None
-    failed = re.findall(r"(?m)^\s+\d+ - (\S+) \((.*?)\)", text.partition("The following tests FAILED:")[2])
+    failed = re.findall(r"(?m)^[ \t]+\d+ - (\S+) \((.*?)\)", text.partition("The following tests FAILED:")[2])
     failures = [TestFailure(name, kind=why.partition(" ")[0], message=why) for name, why in failed]
     return blocks.outcome(int(total[2]) - int(total[1]), int(total[1]), 0, failures)

@@ -18,7 +18,7 @@ def jest(text: str) -> Outcome | None:
     skipped = sum(blocks.number(counts, word) for word in ("skipped", "todo", "pending"))
     failures: list[TestFailure] = []
     for file, body in blocks.sections(
-        text[: suites.start()], re.compile(r"(?m)^\s*(?:FAIL|PASS) (?:\S+ )??(\S+\.\w+)(?: .*)?$")
+        text[: suites.start()], re.compile(r"(?m)^[ \t]*(?:FAIL|PASS) (?:\S+ )??(\S+\.\w+)(?: .*)?$")
     ):
         for heading, part in blocks.sections(body, re.compile(r"(?m)^ +● (?!Console)(.+)$")):
             name = f"{file[1]} › {heading[1].strip()}"

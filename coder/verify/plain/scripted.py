@@ -5,7 +5,7 @@ import re
 from coder.verify.outcome import Outcome
 from coder.verify.plain import blocks
 
-_RUBY_PLACE = re.compile(r"(?m)^\s*# (?:\./)?((?!/)[^\s:]+\.rb):(\d+)")
+_RUBY_PLACE = re.compile(r"(?m)^[ \t]*# (?:\./)?((?!/)[^\s:]+\.rb):(\d+)")
 _PHP_PLACE = re.compile(r"(?m)^((?!.*/vendor/)/?\S+\.php):(\d+)$")
 
 
