@@ -5,13 +5,16 @@ list in the file; what is not there is dropped. When a call fails or brings noth
 """
 
 import asyncio
+import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from coder import prompts
 from coder.agents.agent import make_agent
 from coder.agents.tool import explain
 from coder.agents.wrap import clip, wrap
@@ -26,6 +29,7 @@ from coder.values import TriageCard, TriageCause
 
 MAX_FILE = 60_000  # characters of one file that a summary is made from
 MAX_BATCH = 60_000  # characters of small files that share one call
+MAX_BATCH_FILES = 12  # of one call: what is said of them must fit its reply
 MAX_OUTLINE = 400  # characters of a candidate's outline
 MAX_LOG = 16_000  # characters of one cluster's log
 MAX_DIFF = 12_000
@@ -80,6 +84,14 @@ class Helpers:
 
     async def ask(self, prompt: str, text: str, shape: type[Shape], summary: str) -> Shape | None:
         """One strict-schema call of the subagent `prompt`. None, and a Notice, if it brought nothing usable."""
+        try:
+            return await self.call(prompt, text, shape, summary)
+        except (CoderError, Unusable) as error:
+            self.emit(Notice(f"{prompt}: {error}; going on without it", "warning"))
+            return None
+
+    async def call(self, prompt: str, text: str, shape: type[Shape], summary: str) -> Shape:
+        """The same, for work that is nothing without its answer. Raises Unusable, and what the client raises."""
         agent = make_agent(f"subagents/{prompt}", self.settings)
         request = Request(
             role=agent.role,
@@ -99,11 +111,9 @@ class Helpers:
         try:
             reply = await self.client.reply(request)
             answer = _parse(reply, shape)
-        except (CoderError, Unusable) as error:
-            self.emit(Notice(f"{prompt}: {error}; going on without it", "warning"))
+            return answer
         finally:
             self.emit(SubagentFinished(call, agent.role, answer is not None, reply.usage if reply else None))
-        return answer
 
 
 class Unusable(Exception):
@@ -124,19 +134,35 @@ def _parse(reply: Reply, shape: type[Shape]) -> Shape:
 # ── summarizer ───────────────────────────────────────────────────────────────────────────────────
 
 
+def summarizer_version() -> str:
+    """Changes whenever another summary would be asked for: a digest of the prompt and of the reply's schema."""
+    asked = prompts.load("subagents/summarizer") + json.dumps(Summaries.model_json_schema(), sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()[:12]
+
+
 async def summarize(helpers: Helpers, files: Mapping[str, str]) -> dict[str, str]:
     """A summary of a few lines for each file (path → text) that got one; small files share a call."""
-    batches = list(_batches(files))
-    replies = await asyncio.gather(*(_summaries(helpers, batch) for batch in batches))
+
+    async def attempt(batch: Mapping[str, str]) -> dict[str, str]:
+        answer = await helpers.ask("summarizer", _question(batch), Summaries, _title(batch))
+        return _rendered(answer, batch) if answer else {}
+
+    replies = await asyncio.gather(*map(attempt, batches(files)))
     return {path: text for found in replies for path, text in found.items()}
 
 
-def _batches(files: Mapping[str, str]) -> Iterable[dict[str, str]]:
+async def summarize_batch(helpers: Helpers, batch: Mapping[str, str]) -> dict[str, str]:
+    """Summaries of files that fit one call. Raises Unusable, and what the client raises."""
+    return _rendered(await helpers.call("summarizer", _question(batch), Summaries, _title(batch)), batch)
+
+
+def batches(files: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The files as calls are made of them: each text bounded, a few small ones together."""
     batch: dict[str, str] = {}
     size = 0
     for path, text in files.items():
         text = clip(text, MAX_FILE)
-        if batch and size + len(text) > MAX_BATCH:
+        if batch and (size + len(text) > MAX_BATCH or len(batch) == MAX_BATCH_FILES):
             yield batch
             batch, size = {}, 0
         batch[path] = text
@@ -145,11 +171,15 @@ def _batches(files: Mapping[str, str]) -> Iterable[dict[str, str]]:
         yield batch
 
 
-async def _summaries(helpers: Helpers, batch: Mapping[str, str]) -> dict[str, str]:
-    data = "\n".join(wrap(f"file {path}", text) for path, text in batch.items())
-    answer = await helpers.ask("summarizer", data, Summaries, f"summarize {', '.join(batch)}")
-    if answer is None:
-        return {}
+def _question(batch: Mapping[str, str]) -> str:
+    return "\n".join(wrap(f"file {path}", text) for path, text in batch.items())
+
+
+def _title(batch: Mapping[str, str]) -> str:
+    return f"summarize {', '.join(batch)}"
+
+
+def _rendered(answer: Summaries, batch: Mapping[str, str]) -> dict[str, str]:
     return {file.path: render_summary(file, batch[file.path]) for file in answer.files if file.path in batch}
 
 

@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "triage": ("triage", "Say which test failures have one cause, and what it probably is."),
     "report": ("report", "Print a saved result for a job summary or a comment."),
     "context": ("context", "Show what the model would see for a task, and what it costs."),
+    "summarize": ("summarize", "Summarise files ahead of time with the small model; the price comes first."),
     "apply": ("apply", "Apply one edit in any accepted format; no model involved."),
     "undo": ("undo", "Preview, then take back what coder last applied."),
     "sessions": ("sessions", "List, show, export, rename, fork or delete sessions."),

@@ -9,6 +9,7 @@ from coder.agents.loop import usable_input
 from coder.config import ContextSettings, Settings
 from coder.context.plan import make_plan
 from coder.context.render import render
+from coder.context.tree import rules_for
 from coder.context.withheld import NO_RULES, Rules
 from coder.model.catalog import Catalog
 from coder.repo.diff import render as render_patch
@@ -19,7 +20,6 @@ from coder.text import redact
 from coder.values import ContextPlan, Proposal, ReviewDecision
 
 RULES_FILE = "AGENTS.md"
-IGNORE_FILE = ".coderignore"
 MAX_RULES_BYTES = 32_000
 MAX_DIFF_CHARS = 40_000
 BESIDE = 12_000  # tokens kept free beside the section for instructions, tools, the task and the first steps
@@ -67,7 +67,7 @@ class Briefing:
         Raises GitError where the tree that the model has seen is gone: `rebuild`, then open the turn again.
         """
         plan = self.make_plan(snapshot, task)
-        self.rules = self._rules_of(snapshot)
+        self.rules = rules_for(self._repository, snapshot, self.settings.context.exclude)
         if self.shown is None:
             messages, self.shown = [render(plan, self._rules(snapshot)), task], plan
         else:
@@ -145,11 +145,6 @@ class Briefing:
             paths = sorted({file.path for file in files})
             return [f"[coder: files changed; read them before you edit them: {', '.join(paths[:200])}]"]
         return [f"[coder: the files now differ from what you last saw by this diff.]\n{diff}"]
-
-    def _rules_of(self, snapshot: Snapshot) -> Rules:
-        named = any(file.path == IGNORE_FILE and file.regular for file in snapshot.files)
-        content = self._repository.read(snapshot.tree, IGNORE_FILE) if named else None
-        return Rules((content or b"").decode("utf-8", "replace").splitlines(), self.settings.context.exclude)
 
     def _rules(self, snapshot: Snapshot) -> str:
         """AGENTS.md of a trusted repository: context for the model, never policy."""

@@ -8,7 +8,7 @@ from typing import Literal
 from coder import prompts
 from coder.agents.agent import Agent, make_agent
 from coder.agents.loop import Limits, TurnEnd, run_turn, usable_input
-from coder.agents.subagents import Helpers, select, summarize
+from coder.agents.subagents import Helpers, select
 from coder.agents.tool import Desk
 from coder.config import Settings
 from coder.errors import ApiError, Exit, LimitReached
@@ -26,6 +26,7 @@ from coder.session.landing import Landed, land
 from coder.session.outcome import Destination, Outcome
 from coder.session.record import Items
 from coder.session.recorder import Recorder
+from coder.session.summaries import summarize_cached
 from coder.session.uninterrupted import uninterrupted
 from coder.store import Places
 from coder.text import redact
@@ -195,7 +196,7 @@ class Turn:
             withheld=means.briefing.withheld,
             rules=means.briefing.rules,
             run_tests=run_tests,
-            summarize=partial(summarize, means.helpers),
+            summarize=partial(summarize_cached, means.helpers, means.places, draft),
             select=partial(select, means.helpers),
             edits=list(means.edits.values()),
         )

@@ -1,0 +1,221 @@
+"""`coder summarize`: summaries by the small model, ahead of time. The price comes first; what is paid for is kept."""
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from coder.cli import doors
+from coder.cli.options import SharedOptions, gather
+from coder.config import Settings
+from coder.errors import Exit, Interrupted, UserError
+from coder.events import Event, Notice, RetryWaiting
+from coder.store import Places
+from coder.text import visible_line
+
+if TYPE_CHECKING:
+    from coder.context.summaries import SummaryStore
+    from coder.model.catalog import Model
+    from coder.model.client import Client
+    from coder.repo.repository import Repository, Snapshot
+    from coder.session.summaries import Progress, Work
+
+WIDTH = 30  # columns of the bar
+
+
+@click.command("summarize", cls=SharedOptions)
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@click.option("--yes", is_flag=True, help="Start without asking, whatever it may cost.")
+@click.option("--export", "export", metavar="FILE", help="Write the summaries of these files to FILE as JSON lines.")
+@click.option("--import", "import_", metavar="FILE", help="First take in the summaries that --export wrote elsewhere.")
+@click.option("--trust", is_flag=True, help="Use the repository's .coder.toml for this call.")
+@click.pass_context
+def command(
+    ctx: click.Context, /, paths: tuple[str, ...], yes: bool, export: str | None, import_: str | None, trust: bool
+) -> int:
+    """Summarise PATH (files and folders; default: the whole repository) with the small model, for later tasks.
+
+    Summaries are kept by the content of files: what has one is not paid for again.
+    """
+    from coder.cli.setup import prepare
+    from coder.context.summaries import SummaryStore
+    from coder.model.catalog import Catalog
+    from coder.repo.repository import Repository
+    from coder.session.record import new_session_id
+    from coder.session.summaries import maker_of, with_tier
+
+    shared = gather(ctx)
+    setup = prepare(shared, trust=trust)
+    location, places, session = setup.repository(), setup.places, new_session_id()
+    wanted = [_relative(Path(path), location.root) for path in paths]
+    model = Catalog.load(places.config).get(maker_of(setup.settings).model)
+    settings = with_tier(setup.settings, model)
+    with SummaryStore.open(places) as store, Repository(location, places, session) as repository:
+        if import_:
+            _take_in(store, import_)
+        job = _Job(settings, places, model, store, repository, repository.snapshot(), session, shared.quiet)
+        work = job.work(wanted)
+        try:
+            return job.carry_out(work, yes=yes) if work.calls else Exit.DONE
+        finally:
+            if export:
+                _export(store, job.work(wanted), export)
+
+
+def _relative(path: Path, root: Path) -> str:
+    try:
+        name = path.resolve().relative_to(root).as_posix()
+    except ValueError:
+        raise UserError(f"{path} is not in this repository", "name files or folders of it") from None
+    if not path.exists():
+        raise UserError(f"there is no {path}", "name files or folders of this repository")
+    return name
+
+
+@dataclass(slots=True)
+class _Job:
+    """One call of the command."""
+
+    settings: Settings
+    places: Places
+    model: "Model"
+    store: "SummaryStore"
+    repository: "Repository"
+    snapshot: "Snapshot"
+    session: str
+    quiet: bool
+    stopped_by: int = 0
+
+    def work(self, paths: list[str]) -> "Work":
+        from coder.session.summaries import plan_work
+
+        return plan_work(self.repository, self.snapshot, self.settings, self.places, self.store, self.model, paths)
+
+    def carry_out(self, work: "Work", *, yes: bool) -> int:
+        """Say the price, ask if it is high, then do the work. The exit code."""
+        from coder.context.tokens import count_tokens
+        from coder.model.client import Client
+
+        self._say(forecast(work))
+        root = str(self.repository.location.root)
+        client = Client(self.settings, self.places, self.session, self._tell, repository=root, count=count_tokens)
+        client.require_key()
+        if not yes and not self._approved(work):
+            self._say("nothing was sent")
+            return Exit.UNCHANGED
+        progress = asyncio.run(self._fill(client, work))
+        if self.stopped_by:
+            raise Interrupted(self.stopped_by)
+        price = "unknown" if client.cost_usd is None else f"${client.cost_usd:.4f}"
+        failed = f", {progress.failed} could not be" if progress.failed else ""
+        click.echo(f"{progress.done} files summarised{failed}; cost: {price}")
+        return Exit.FAILED if progress.failed else Exit.DONE
+
+    def _approved(self, work: "Work") -> bool:
+        threshold = self.settings.limits.ask_above
+        if work.about is not None and work.about <= threshold:
+            return True
+        if not sys.stdin.isatty():
+            raise UserError(f"this may cost more than ${threshold:.2f}, and there is no terminal to ask", "use --yes")
+        return click.confirm("Go on?", default=False, err=True)
+
+    async def _fill(self, client: "Client", work: "Work") -> "Progress":
+        """The work under signals: a stop cancels what is under way; what is there is kept."""
+        from coder.agents.subagents import Helpers
+        from coder.context.tree import rules_for
+        from coder.session.summaries import Progress, fill
+
+        rules = rules_for(self.repository, self.snapshot, self.settings.context.exclude)
+        helpers = Helpers(client, self.settings, self._tell, self.session)
+        bar = _Bar(quiet=self.quiet)
+        task = asyncio.ensure_future(fill(helpers, self.repository, rules, self.store, work, bar.show))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._stop, number, task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return Progress(0, 0, 0)
+        finally:
+            bar.end()
+            await client.aclose()
+
+    def _stop(self, number: int, task: "asyncio.Task[Progress]") -> None:
+        self.stopped_by = self.stopped_by or number
+        task.cancel()
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case Notice():
+                self._say(f"{'warning: ' if event.level == 'warning' else ''}{event.text}")
+            case RetryWaiting():
+                self._say(f"waiting {event.seconds:.1f} s: {event.reason}")
+            case _:
+                pass
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            doors.say(line)
+
+
+class _Bar:
+    """How far it is, on stderr: one line that is drawn over on a terminal that can, else a line each tenth."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet or sys.stderr is None
+        self._drawn = not self._quiet and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._tenth = -1
+        self._open = False
+
+    def show(self, progress: "Progress") -> None:
+        ended, total = progress.done + progress.failed, progress.total
+        if self._quiet or not total:
+            return
+        words = f"{ended} of {total} files"
+        if self._drawn:
+            filled = WIDTH * ended // total
+            print(f"\r[{'#' * filled}{'.' * (WIDTH - filled)}] {words}", end="", file=sys.stderr, flush=True)
+            self._open = True
+        elif 10 * ended // total > self._tenth:
+            self._tenth = 10 * ended // total
+            print(words, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._open:
+            print(file=sys.stderr, flush=True)
+
+
+def forecast(work: "Work") -> str:
+    """What the work is and what it costs, in a line."""
+    if work.about is None or work.most is None:
+        price = f"the price of {work.maker.model} is unknown"
+    else:
+        price = f"about ${work.about:.4f} and at most ${work.most:.4f} with {work.maker.model}"
+    known = f"; {len(work.known)} have a summary already" if work.known else ""
+    back = f"; {work.withheld} are withheld" if work.withheld else ""
+    return f"{work.files} files in {len(work.calls)} calls, {work.tokens:,} tokens: {price}{known}{back}"
+
+
+def _take_in(store: "SummaryStore", name: str) -> None:
+    with _opened(name, "rb") as file:
+        taken, refused = store.take_in(file)
+    doors.say(f"{taken} summaries taken in" + (f", {refused} lines were none" if refused else ""))
+
+
+def _export(store: "SummaryStore", work: "Work", name: str) -> None:
+    with _opened(name, "wb") as file:
+        count = store.export(work.known, work.maker, file)
+    doors.say(f"{count} summaries written to {visible_line(name)}")
+
+
+def _opened(name: str, mode: str) -> IO[bytes]:
+    try:
+        return Path(name).open(mode)
+    except OSError as error:
+        verb = "read" if mode == "rb" else "write"
+        raise UserError(f"cannot {verb} {name}: {error.strerror}", "give another file") from None

@@ -1,0 +1,116 @@
+"""Summaries of files, by blob id, prompt version and model, in one SQLite file in the cache directory.
+
+Branches, worktrees and clones share them; CI takes them along as JSON lines. Who makes them is not known here.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from coder.store import Places, open_database
+from coder.text import redact
+
+VERSION = 1
+MAX_SUMMARY = 4_000  # characters; a foreign file with more is not believed
+MAX_LINE = 20_000  # bytes of one line of an exported file
+MANY = 500  # values in one SQL statement
+
+_SCHEMA = """
+CREATE TABLE summaries (
+    oid TEXT NOT NULL, version TEXT NOT NULL, model TEXT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (oid, version, model)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What made a summary: the version of the prompt, and the model. Another one makes another summary."""
+
+    version: str
+    model: str
+
+
+class SummaryStore:
+    """The open database. Without a writable cache directory it lives in memory, for this process only."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, places: Places) -> "SummaryStore":
+        try:
+            return cls(open_database(places.cache / "summaries.sqlite", _SCHEMA, VERSION))
+        except sqlite3.OperationalError:
+            database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            database.executescript(_SCHEMA)
+            return cls(database)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> "SummaryStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def known(self, oids: Iterable[str], maker: Maker) -> dict[str, str]:
+        """The summaries of those blobs that have one by `maker`."""
+        found: dict[str, str] = {}
+        for batch in _batches(list(dict.fromkeys(oids))):
+            marks = ",".join("?" * len(batch))
+            query = f"SELECT oid, text FROM summaries WHERE version = ? AND model = ? AND oid IN ({marks})"
+            found.update(self._database.execute(query, (maker.version, maker.model, *batch)))
+        return found
+
+    def keep(self, summaries: Mapping[str, str], maker: Maker) -> None:
+        """Remember summaries by blob id. A cache that is full or held by another process stays as it was."""
+        rows = [(oid, maker.version, maker.model, text) for oid, text in summaries.items()]
+        try:
+            with self._database:
+                self._database.executemany("INSERT OR REPLACE INTO summaries VALUES (?,?,?,?)", rows)
+        except sqlite3.OperationalError:
+            return
+
+    def export(self, oids: Iterable[str], maker: Maker, file: IO[bytes]) -> int:
+        """Write the known summaries of `oids` as JSON lines, sorted; how many."""
+        found = self.known(oids, maker)
+        for oid in sorted(found):
+            row = {"oid": oid, "version": maker.version, "model": maker.model, "text": found[oid]}
+            file.write(json.dumps(row).encode("ascii") + b"\n")
+        return len(found)
+
+    def take_in(self, file: IO[bytes]) -> tuple[int, int]:
+        """Read what `export` wrote; how many lines were taken, and how many were no summary.
+
+        A foreign file is data that a model will read, so it is bounded and redacted like any other.
+        """
+        taken = refused = 0
+        while line := file.readline(MAX_LINE + 1):
+            row = _row(line)
+            if row is None:
+                refused += 1
+                continue
+            oid, maker, text = row
+            self.keep({oid: text}, maker)
+            taken += 1
+        return taken, refused
+
+
+def _row(line: bytes) -> tuple[str, Maker, str] | None:
+    try:
+        match json.loads(line):
+            case {"oid": str(oid), "version": str(version), "model": str(model), "text": str(text)}:
+                fits = 40 <= len(oid) <= 64 and max(len(version), len(model)) <= 100 and 0 < len(text) <= MAX_SUMMARY
+                return (oid, Maker(version, model), redact(text)) if fits else None
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), MANY):
+        yield values[start : start + MANY]

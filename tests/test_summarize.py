@@ -1,0 +1,215 @@
+"""`coder summarize`: price first, one payment for one content, whatever interrupts; nothing withheld leaves."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coder.context.summaries import Maker, SummaryStore
+from coder.store import find_places
+from tests.conversation import User
+from tests.fake_openai import FakeOpenAI, rate_limited, refusal, structured, text, tool_call, unsupported
+from tests.work import Ended, coder, git, make_repository
+
+FILES = {
+    "calc.py": "def add(a, b):\n    return a + b\n",
+    "src/shop.py": "def sell(item):\n    return item.price\n",
+    "src/cart.py": "class Cart:\n    pass\n",
+    "vendor/lib.py": "x = 1\n",
+    ".env": "TOKEN=canary-1234567890\n",
+    "notes.md": "Be kind.\n",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "repo", FILES)
+
+
+def paths_in(body: dict[str, Any]) -> list[str]:
+    return re.findall(r"<data \w+: file (\S+)>", body["input"][0]["content"][0]["text"])
+
+
+def summarizing(body: dict[str, Any]):
+    """What a good model answers."""
+    files = [
+        {"path": path, "purpose": f"About {path}.", "names": ["add", "invented"], "depends_on": [], "pitfalls": []}
+        for path in paths_in(body)
+    ]
+    return structured({"files": files})
+
+
+def summarize(root: Path, server: FakeOpenAI, *args: str, **options: Any) -> Ended:
+    return coder(root, "summarize", *args, env=server.environ(), **options)
+
+
+def sent(server: FakeOpenAI) -> list[str]:
+    return sorted(path for body in server.bodies() for path in paths_in(body))
+
+
+def test_the_price_comes_first_and_nothing_withheld_leaves(root: Path):
+    with FakeOpenAI(summarizing) as server:
+        ended = summarize(root, server)
+        assert server.refusals == []
+    assert ended.code == 0, ended.err
+    assert re.search(r"4 files in 1 calls, [\d,]+ tokens: about \$0\.\d{4} and at most \$0\.\d{4}", ended.err)
+    assert ended.err.index("about $") < ended.err.index("4 of 4 files")
+    assert sent(server) == ["calc.py", "notes.md", "src/cart.py", "src/shop.py"]
+    assert "canary" not in str(server.bodies()) and ended.out.startswith("4 files summarised; cost: $0.")
+
+
+def test_what_has_a_summary_is_not_paid_for_again(root: Path):
+    with FakeOpenAI(summarizing) as server:
+        summarize(root, server)
+        assert summarize(root, server).code == 0 and len(server.requests) == 1
+        (root / "calc.py").write_text("def add(a, b):\n    return b + a\n")
+        git(root, "mv", "notes.md", "words.md")
+        summarize(root, server)
+        assert paths_in(server.bodies()[-1]) == ["calc.py"]
+
+
+def test_only_what_is_named_is_summarised(root: Path):
+    with FakeOpenAI(summarizing) as server:
+        summarize(root / "src", server, "cart.py", "../vendor")
+        assert sent(server) == ["src/cart.py", "vendor/lib.py"]
+        assert summarize(root, server, "/etc").code == summarize(root, server, "nosuch.py").code == 2
+
+
+def test_bulk_work_asks_for_half_the_price_and_falls_back(root: Path):
+    with FakeOpenAI([rate_limited(None), summarizing]) as server:
+        ended = summarize(root, server)
+    tiers = [body.get("service_tier") for body in server.bodies()]
+    assert (ended.code, tiers) == (0, ["flex", None]), ended.err
+    with FakeOpenAI([unsupported("service_tier"), summarizing]) as server:
+        (root / "calc.py").write_text("changed = 1\n")
+        assert summarize(root, server).code == 0
+
+
+def test_a_high_price_is_asked_about(root: Path):
+    with FakeOpenAI(summarizing) as server:
+        asked = summarize(root, server, "--set", "limits.ask_above=0")
+        assert asked.code == 2 and "--yes" in asked.err and server.requests == []
+        assert summarize(root, server, "--set", "limits.ask_above=0", "--yes").code == 0
+
+
+def test_without_a_key_it_says_so(root: Path):
+    ended = coder(root, "summarize")
+    assert ended.code == 2 and "OPENAI_API_KEY" in ended.err and "about $" in ended.err
+
+
+def test_a_limit_on_money_holds_and_what_was_paid_for_is_kept(root: Path):
+    with FakeOpenAI(summarizing) as server:
+        ended = summarize(root, server, "--max-cost", "0.000001")
+    assert (ended.code, server.requests) == (5, [])
+
+
+def test_an_answer_that_is_none_is_asked_for_again_file_by_file(root: Path):
+    def answer(body: dict[str, Any]):
+        paths = paths_in(body)
+        if len(paths) > 1:
+            return text("I would rather not.")
+        return refusal("no") if paths == ["calc.py"] else summarizing(body)
+
+    with FakeOpenAI(answer) as server:
+        ended = summarize(root, server)
+    assert ended.code == 1 and ended.out.startswith("3 files summarised, 1 could not be")
+
+
+def test_a_kill_loses_only_what_was_under_way(root: Path):
+    for number in range(40):
+        (root / f"f{number}.py").write_text(f"def f{number}():\n    return {number}\n")
+    slow = [summarizing, summarizing, *[lambda body: summarizing(body).late(30)] * 20]
+    with FakeOpenAI(slow) as server:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "coder", "summarize"],
+            cwd=root,
+            env={**os.environ, **server.environ()},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        assert running.stderr is not None
+        while b"24 of 44" not in running.stderr.readline():
+            assert running.poll() is None
+        running.kill()
+        running.wait()
+        running.stderr.close()
+    with FakeOpenAI(summarizing) as server:
+        ended = summarize(root, server)
+        assert len(sent(server)) == 20 and "24 have a summary already" in ended.err
+
+
+def test_an_interrupt_ends_it_with_its_code(root: Path):
+    with FakeOpenAI([lambda body: summarizing(body).late(30)]) as server:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "coder", "summarize"],
+            cwd=root,
+            env={**os.environ, **server.environ()},
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while not server.requests and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+
+
+def test_summaries_travel_as_a_file(root: Path, tmp_path: Path):
+    kept = tmp_path / "summaries.jsonl"
+    with FakeOpenAI(summarizing) as server:
+        summarize(root, server, "--export", str(kept))
+    assert len(kept.read_text().splitlines()) == 4
+    (find_places().cache / "summaries.sqlite").unlink()
+    kept.write_bytes(kept.read_bytes() + b'{"oid": "x"}\n[1]\nnonsense\n')
+    ended = coder(root, "summarize", "--import", str(kept))
+    assert ended.code == 0 and "4 summaries taken in, 3 lines were none" in ended.err
+
+
+def test_what_is_taken_in_is_bounded_and_redacted(tmp_path: Path):
+    maker, oid = Maker("v", "m"), "a" * 40
+    rows = [
+        {"oid": oid, "version": "v", "model": "m", "text": f"key AKIA{'A' * 16}"},
+        {"oid": "b" * 40, "version": "v", "model": "m", "text": "x" * 5_000},
+        {"oid": "c" * 40, "version": "v", "model": "m", "text": ""},
+    ]
+    (tmp_path / "f").write_text("".join(json.dumps(row) + "\n" for row in rows) + "y" * 50_000)
+    with SummaryStore.open(find_places()) as store, (tmp_path / "f").open("rb") as file:
+        taken, refused = store.take_in(file)
+        assert taken == 1 and refused >= 3
+        assert store.known([oid, "b" * 40], maker) == {oid: "key [redacted AWS key]"}
+        assert store.known([oid], Maker("other", "m")) == {}
+
+
+def test_the_store_is_private_and_a_damaged_one_is_set_aside():
+    places = find_places()
+    with SummaryStore.open(places) as store:
+        store.keep({"a" * 40: "text"}, Maker("v", "m"))
+    path = places.cache / "summaries.sqlite"
+    assert path.stat().st_mode & 0o777 == 0o600
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.write_bytes(b"no database at all" * 100)
+    with SummaryStore.open(places) as store:
+        assert store.known(["a" * 40], Maker("v", "m")) == {}
+
+
+def test_the_main_model_gets_known_summaries_without_a_call(root: Path, monkeypatch: pytest.MonkeyPatch):
+    ask = {"job": "summarize", "paths": ["calc.py"], "question": None}
+    script = {
+        "gpt-5.4-mini": [tool_call("delegate", ask), text("Fine."), tool_call("delegate", ask), text("Fine.")],
+        "gpt-5.4-nano": [summarizing],
+    }
+    with FakeOpenAI(script) as server:
+        for name, value in server.environ().items():
+            monkeypatch.setenv(name, value)
+        User(root).turns("one", "look")
+        User(root).turns("two", "look again")
+        outputs = [item["output"] for item in server.bodies()[-1]["input"] if item["type"].endswith("_output")]
+    assert len(server.bodies("gpt-5.4-nano")) == 1
+    assert "About calc.py." in outputs[0] and "defines: add" in outputs[0] and "invented" not in outputs[0]
