@@ -21,7 +21,7 @@ from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
 from coder.errors import CoderError
-from coder.events import Event, ProposalReady, TurnFinished
+from coder.events import ContextPlanned, Event, ProposalReady, TurnFinished
 from coder.tui import commands
 from coder.tui.activity import activity_of
 from coder.tui.bridge import Bridge
@@ -36,7 +36,7 @@ from coder.tui.format import money
 from coder.tui.grace import Grace
 from coder.tui.history import History
 from coder.tui.keys import APP, bindings, foot_hints, unknown_keys
-from coder.tui.questions import show_question
+from coder.tui.questions import show_question, warm_review
 from coder.tui.side import Side
 from coder.tui.status import Activity, Hints, Status
 from coder.tui.terminal import Terminal
@@ -86,6 +86,7 @@ class CoderApp(App[int]):
         self._bridge: Bridge | None = None
         self._words = ""
         self._quit_armed = False
+        self._warmed = False
         self._beside: set[asyncio.Task[None]] = set()
         self.theme = first_theme(options.theme, dark=options.dark, color=not colorless)
 
@@ -210,7 +211,11 @@ class CoderApp(App[int]):
         self.facts.take(event)
         self.conversation.tell(event, money(self.facts.session_usd))
         self._words = activity_of(event, self.facts) or self._words
-        if isinstance(event, ProposalReady):
+        if isinstance(event, ContextPlanned) and not self._warmed:
+            self._warmed = True
+            paths = [entry.path for entry in event.plan.entries]
+            self.beside(asyncio.create_task(asyncio.to_thread(warm_review, paths)))
+        elif isinstance(event, ProposalReady):
             self.proposal = event.proposal
         elif isinstance(event, TurnFinished):
             self._announce()

@@ -1,6 +1,8 @@
 """Syntax colours through Pygments, imported only when code is first shown. Takes and returns visible text."""
 
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -47,6 +49,14 @@ def _lexer(name: str) -> Any:
     except ClassNotFound:
         return None
     return None if found is None else found(stripnl=False, ensurenl=False)
+
+
+def warm(paths: Iterable[str]) -> None:
+    """Prepare the most common languages of `paths`, so that the first code to be shown need not wait. For a thread."""
+    names = Counter(os.path.splitext(path)[1] for path in paths)
+    for ending, _ in names.most_common(2):
+        if ending:
+            highlight_lines(["x = 1"], f"x{ending}")
 
 
 def language_of(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
@@ -46,3 +46,11 @@ def screen_for(question: Question) -> Screen[Any]:
             return ask_command(question)
         case ApproveSpending():
             return ask_spending(question)
+
+
+def warm_review(paths: Iterable[str]) -> None:
+    """Import the review and the colours of these files' languages, while the model thinks. For a thread."""
+    import coder.tui.review.screen  # noqa: F401
+    from coder.tui.highlight import warm
+
+    warm(paths)

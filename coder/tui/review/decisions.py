@@ -31,8 +31,9 @@ class Decisions:
 
     def places(self, number: int | None = None) -> list[Place]:
         """All places in order, or those of one file."""
-        files = enumerate(self.proposal.files)
-        return [(at, hunk) for at, file in files for hunk in positions(file) if number is None or at == number]
+        if number is not None:
+            return [(number, hunk) for hunk in positions(self.proposal.files[number])]
+        return [(at, hunk) for at, file in enumerate(self.proposal.files) for hunk in positions(file)]
 
     def mark(self, place: Place) -> Mark:
         return self._marks.get(place, "undecided")

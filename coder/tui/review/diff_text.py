@@ -19,6 +19,8 @@ from coder.values import FileDiff, Hunk
 LONG_LINE = 2_000  # columns of one line shown at first
 SPELLED = re.compile(r"<U\+[0-9A-F]{4,6}>|<[0-9A-F]{2}>|[\u2400-\u2421]")
 
+_NOT_SIMPLE = re.compile(rb"[^\x20-\x7e\n]")  # what `visible` might change, or what is not one cell wide
+
 Kind = Literal["gap", "file", "note", "hunk", "comment", "line"]
 
 
@@ -100,14 +102,11 @@ class FileText:
 
 def _lines(hunk: Hunk) -> Iterator[DiffLine]:
     old, new = hunk.old_start, hunk.new_start
+    simple = not any(map(_NOT_SIMPLE.search, hunk.lines))
     for raw in hunk.lines:
         decoded = raw.decode("utf-8", "surrogateescape")
-        sign, body = decoded[:1], decoded[1:]
-        body = body[:-1] if body.endswith("\n") else body
-        shown = visible(body)
-        text, tabs = (shown, ()) if "\t" not in shown else _spread(shown)
-        loud = shown != body and (hides_characters(body) or shown.rstrip("␍") != body.rstrip("\r"))
-        columns = len(text) if text.isascii() else cell_len(text)
+        sign, body = decoded[:1], decoded[1:].removesuffix("\n")
+        text, tabs, loud, columns = (body, (), False, len(body)) if simple else _visible(body)
         match sign:
             case "+":
                 yield DiffLine("+", 0, new, text, columns, tabs, loud)
@@ -120,6 +119,14 @@ def _lines(hunk: Hunk) -> Iterator[DiffLine]:
             case _:
                 yield DiffLine(" ", old, new, text, columns, tabs, loud)
                 old, new = old + 1, new + 1
+
+
+def _visible(body: str) -> tuple[str, tuple[int, ...], bool, int]:
+    """A line as it is shown, where its tabs began, whether something in it would not be seen, and its width."""
+    shown = visible(body)
+    text, tabs = (shown, ()) if "\t" not in shown else _spread(shown)
+    loud = shown != body and (hides_characters(body) or shown.rstrip("␍") != body.rstrip("\r"))
+    return text, tabs, loud, len(text) if text.isascii() else cell_len(text)
 
 
 def _spread(text: str) -> tuple[str, tuple[int, ...]]:

@@ -1,9 +1,11 @@
 """The files of a proposal, by folder, with counts, decisions and protected marks."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.cells import cell_len
 from textual import events
+from textual.geometry import Size
 from textual.message import Message
 
 from coder.text import visible_line
@@ -36,6 +38,7 @@ class FileList(RowsView, can_focus=False):
         super().__init__(self._lines, id="files")
         self._decisions = decisions
         self._numbers: list[int] = []
+        self._sizes = [(file.added, file.removed) for file in decisions.proposal.files]  # counting them takes long
         self.current = 0
 
     def show(self, current: int) -> None:
@@ -66,7 +69,8 @@ class FileList(RowsView, can_focus=False):
         file = self._decisions.proposal.files[number]
         tally = self._decisions.tally(number)
         kind, kind_style = KINDS[file.kind]
-        figures: list[Span] = [(f" +{file.added}", "good"), (f" −{file.removed}", "bad")]
+        added, removed = self._sizes[number]
+        figures: list[Span] = [(f" +{added}", "good"), (f" −{removed}", "bad")]
         if file.protected:
             figures.insert(0, (" ! ", "alarm"))
         lead = "  " if inside else ""
@@ -76,6 +80,12 @@ class FileList(RowsView, can_focus=False):
         row += [(" " * max(0, room - cell_len(name)), ""), *figures]
         under = "cursor bold" if number == self.current else ""
         return tuple((text, f"{style} {under}".strip()) for text, style in row)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """One row a file and one a folder, without making them."""
+        folders = [file.path.rpartition("/")[0] for file in self._decisions.proposal.files]
+        changes = sum(bool(here) and here != before for before, here in pairwise(["", *folders]))
+        return len(folders) + changes
 
     def on_click(self, event: events.Click) -> None:
         y = event.y + self.scroll_offset.y

@@ -60,13 +60,15 @@ class Title(Row):
     def __init__(self, decisions: Decisions) -> None:
         super().__init__(id="title")
         self._decisions = decisions
+        files = decisions.proposal.files
+        self._lines_changed = (sum(file.added for file in files), sum(file.removed for file in files))
 
     def line(self, width: int) -> Line:
         proposal, tally = self._decisions.proposal, self._decisions.tally()
         size: list[Span] = [
             (count(len(proposal.files), "file"), "text"),
-            (f" +{sum(file.added for file in proposal.files)}", "good"),
-            (f" −{sum(file.removed for file in proposal.files)}", "bad"),
+            (f" +{self._lines_changed[0]}", "good"),
+            (f" −{self._lines_changed[1]}", "bad"),
         ]
         state: list[Span] = [
             (f"✓{tally.accepted}", "good" if tally.accepted else "faint"),
