@@ -12,6 +12,7 @@ from coder.repo.patch.match import BARE, Target
 from coder.repo.patch.regions import Rows
 
 _SIMILAR = 0.6  # SequenceMatcher ratio from which two lines are one line with a typo
+_LONG = 1000  # characters; beyond that only the beginning and the end are compared, a search takes too long
 _SEEDS = 64  # places tried; a hunk whose rarest line is more frequent than that cannot be placed by fuzz
 _TELLING = 2  # characters that a line must exceed to say anything about its place
 
@@ -99,5 +100,18 @@ def _gap_free(hunk: Hunk) -> set[int]:
 
 
 def _similar(one: str, other: str) -> bool:
+    """Whether two lines could be one with a typo. What they begin and end with alike counts without a search."""
+    enough = _SIMILAR * (len(one) + len(other)) / 2  # characters in common, by the definition of the ratio
+    head = _shared_start(one, other)
+    tail = _shared_start(one[head:][::-1], other[head:][::-1])
+    if head + tail >= enough:
+        return True
+    if max(len(one), len(other)) > _LONG:
+        return False
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     return matcher.real_quick_ratio() >= _SIMILAR and matcher.quick_ratio() >= _SIMILAR and matcher.ratio() >= _SIMILAR
+
+
+def _shared_start(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

@@ -36,16 +36,15 @@ def alike(text: str) -> str:
 class Rung:
     """One way to compare lines: equal keys are equal lines. `how` completes "was matched …"."""
 
-    name: str
     how: str
     key: Callable[[str], str]
 
 
-VERBATIM = Rung("verbatim", "", lambda text: text)
-DROPPED_BLANK = Rung("dropped blank", "though its context lost the leading blank", lambda text: text)
-TRAILING = Rung("trailing blanks", "aside from trailing blanks", str.rstrip)
-ALIKE = Rung("look-alikes", "aside from look-alike characters", lambda text: alike(text).rstrip())
-BARE = Rung("white space", "aside from white space", lambda text: _BLANKS.sub("", alike(text)))
+VERBATIM = Rung("", str)
+DROPPED_BLANK = Rung("though its context lost the leading blank", str)
+TRAILING = Rung("aside from trailing blanks", str.rstrip)
+ALIKE = Rung("aside from look-alike characters", lambda text: alike(text).rstrip())
+BARE = Rung("aside from white space", lambda text: _BLANKS.sub("", alike(text)))
 RUNGS = (VERBATIM, DROPPED_BLANK, TRAILING, ALIKE, BARE)
 
 
@@ -55,22 +54,22 @@ class Target:
     def __init__(self, text: FileText) -> None:
         self.text = text
         self.lines = text.lines
-        self._keys: dict[str, list[str]] = {}
-        self._index: dict[str, dict[str, list[int]]] = {}
+        self._keys: dict[Callable[[str], str], Sequence[str]] = {str: self.lines}
+        self._index: dict[Callable[[str], str], dict[str, list[int]]] = {}
 
-    def keys(self, rung: Rung) -> list[str]:
-        if rung.name not in self._keys:
-            self._keys[rung.name] = [rung.key(line) for line in self.lines]
-        return self._keys[rung.name]
+    def keys(self, rung: Rung) -> Sequence[str]:
+        if rung.key not in self._keys:
+            self._keys[rung.key] = [rung.key(line) for line in self.lines]
+        return self._keys[rung.key]
 
     def index(self, rung: Rung) -> dict[str, list[int]]:
         """The positions of every key, ascending."""
-        if rung.name not in self._index:
+        if rung.key not in self._index:
             index: dict[str, list[int]] = {}
             for i, key in enumerate(self.keys(rung)):
                 index.setdefault(key, []).append(i)
-            self._index[rung.name] = index
-        return self._index[rung.name]
+            self._index[rung.key] = index
+        return self._index[rung.key]
 
     @cached_property
     def stripped(self) -> dict[str, list[int]]:

@@ -10,6 +10,7 @@ Known = Callable[[str], bool]  # whether a name is that of an existing file
 _DECORATION = re.compile(r"^(?:#{1,6}\s+|//\s+|<!--\s*|/\*\s*|--\s+|;\s+|>\s+|[-*+]\s+|\d+[.)]\s+)")
 _LABEL = re.compile(r"^(?:file ?name|file ?path|file|path)\s*:\s*", re.IGNORECASE)
 _CLOSERS = re.compile(r"\s*(?:-->|\*/)$")
+_FAR = 12  # lines; a path line that is farther above belongs to something else
 _WRAPPERS = "*`'\" "
 _PLAIN_NAME = re.compile(r"[^\s<>|\"'`?*;=:!]+(?<![.,])$")
 _BARE_NAMES = frozenset(
@@ -57,7 +58,7 @@ def path_in_info(info: str, known: Known) -> str:
 def path_above(lines: tuple[str, ...], i: int, lowest: int, known: Known, reach: int = 3) -> str:
     """The path line closest above line i, within `reach` lines that are not blank and not a fence, down to `lowest`."""
     seen = 0
-    for j in range(i - 1, lowest - 1, -1):
+    for j in range(i - 1, max(lowest, i - _FAR) - 1, -1):
         line = lines[j]
         if fence := open_fence(line):
             if path := path_in_info(fence.info, known):

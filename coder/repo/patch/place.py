@@ -11,6 +11,7 @@ from coder.repo.patch.readings import loose_readings, readings
 from coder.repo.patch.regions import Rows, Unplaced, regions
 
 _CANDIDATES = 100  # places that an ambiguity lists
+_PARTS = 50  # parts of a hunk between "..." lines; more are noise and would take long
 _TELLING = 12  # characters but blanks that added lines must have, so that finding them is no accident
 
 
@@ -144,7 +145,7 @@ def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int | None) ->
 def _in_parts(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
     """A hunk with "..." lines: each part on the ladder, one below the other, in the only way that fits."""
     parts = elision.parts(hunk)
-    if parts in ([], [hunk]) or any(not part.old for part in parts):
+    if parts in ([], [hunk]) or len(parts) > _PARTS or any(not part.old for part in parts):
         return []
     rungs: list[Rung] = []
     places: list[list[int]] = []

@@ -2,7 +2,9 @@
 
 import json
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cached_property
 
 from coder.repo.patch.text import BOM
 
@@ -29,7 +31,7 @@ def open_fence(line: str) -> Fence | None:
     return Fence(match[1], match[2].strip()) if match else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """Lines without their ends. `cr[i]` tells that line i ended in CR LF, where that distinguishes it from others:
     in a reply that ends every line so, the CR belongs to the transport and is forgotten."""
@@ -54,7 +56,12 @@ class Reply:
 
     def closing(self, fence: Fence, start: int) -> int:
         """The line that closes `fence`, searched from `start` on; -1 if none does."""
-        return next((i for i in range(start, len(self.lines)) if fence.closed_by(self.lines[i])), -1)
+        at = bisect_left(self._fences, start)
+        return next((i for i in self._fences[at:] if fence.closed_by(self.lines[i])), -1)
+
+    @cached_property
+    def _fences(self) -> list[int]:
+        return [i for i, line in enumerate(self.lines) if open_fence(line)]
 
 
 def dedented(text: str, first_mark: re.Pattern[str]) -> str:

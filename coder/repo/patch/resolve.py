@@ -23,7 +23,7 @@ from coder.repo.patch.splice import Change, spliced, with_bom_of, with_last_end
 from coder.repo.patch.targets import Targets
 from coder.repo.patch.text import FileText
 from coder.repo.patch.update import Problems, updated
-from coder.repo.paths import protected
+from coder.repo.paths import looks_secret, protected
 
 
 def resolve(text: str, view: TreeView, *, complete: bool = True) -> Resolution:
@@ -67,6 +67,7 @@ def resolve_edits(edits: Sequence[Edit], view: TreeView) -> Resolution:
     if problems:
         raise _refused(*problems)
     touched = dict.fromkeys(path for result in results for path in (result.old_path, result.path))
+    warnings += [f"{path}: by its name it holds secrets" for path in touched if looks_secret(path)]
     return Resolution(
         tuple(results),
         tuple(warnings),
@@ -161,10 +162,12 @@ def _whole(lines: Sequence[Line], before: FileText | None) -> FileText:
     if before is None:
         return _fresh(lines, literal_ends=False)
     texts = [line.text.removeprefix("\ufeff") if number == 0 else line.text for number, line in enumerate(lines)]
-    matcher = SequenceMatcher(None, before.lines, texts, autojunk=False)
+    opcodes: Sequence[tuple[str, int, int, int, int]] = [("replace", 0, len(before.lines), 0, len(texts))]
+    if len(set(before.ends[:-1])) > 1:  # which lines are kept only matters where lines end differently
+        opcodes = SequenceMatcher(None, before.lines, texts).get_opcodes()
     changes = [
         Change(old_from, old_to, tuple(Line("+", text) for text in texts[new_from:new_to]))
-        for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes()
+        for tag, old_from, old_to, new_from, new_to in opcodes
         if tag != "equal"
     ]
     return with_last_end(spliced(before, changes, literal_ends=False), before.ends_with_newline)

@@ -14,6 +14,7 @@ from coder.repo.patch.reply import Reply
 _SEARCH = re.compile(r"<{5,9} ?(?:SEARCH|ORIGINAL)\b>?[^\S\n]*(.*)$")
 _DIVIDER = re.compile(r"={5,9}\s*$")
 _REPLACE = re.compile(r">{5,9} ?(?:REPLACE|UPDATED)\b\s*$")
+_LONG = 500  # lines; beyond that lines that are everywhere do not begin a match, or it takes too long
 
 
 def starts_block(line: str) -> bool:
@@ -70,7 +71,8 @@ def diff_lines(old: list[tuple[str, bool]], new: list[tuple[str, bool]]) -> list
     tail = _shared(old[head:][::-1], new[head:][::-1])
     middle_old, middle_new = old[head : len(old) - tail], new[head : len(new) - tail]
     lines = [Line(" ", *side) for side in old[:head]]
-    matcher = SequenceMatcher(None, [text for text, _ in middle_old], [text for text, _ in middle_new], autojunk=False)
+    long = len(middle_new) > _LONG
+    matcher = SequenceMatcher(None, [text for text, _ in middle_old], [text for text, _ in middle_new], autojunk=long)
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":
             lines += [Line(" ", *side) for side in middle_old[old_from:old_to]]

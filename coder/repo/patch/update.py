@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from coder.repo.patch.edits import BadEdit, Hunk, Problem
+from coder.repo.patch.elision import is_elision
 from coder.repo.patch.feedback import nearest_lines
-from coder.repo.patch.match import Target
+from coder.repo.patch.match import BARE, Target
 from coder.repo.patch.place import Placed, place
 from coder.repo.patch.readings import entities_undone
 from coder.repo.patch.regions import Unplaced
 from coder.repo.patch.splice import Change, changes_of, merged, spliced, with_bom_of, with_last_end
 from coder.repo.patch.text import FileText
+
+_QUOTED = 10  # problems of a file that come with the nearest lines; more would not be told
 
 
 class Problems(Exception):
@@ -43,10 +46,26 @@ def updated(path: str, content: FileText, hunks: Sequence[Hunk], literal_ends: b
                     problems = found
                 if any(problem.kind == "ambiguous" for problem in problems.problems):
                     raise problems from None
+                if not in_turn and not _may_follow(hunks, found, content, loosely):
+                    break
                 continue
             warnings += heard
             return after
     raise problems
+
+
+def _may_follow(hunks: Sequence[Hunk], found: Problems, content: FileText, loosely: bool) -> bool:
+    """Whether the hunks that were not found could be there after the others: each of their lines must stand in the
+    file or be added."""
+    known = {BARE.key(line) for line in content.lines}
+    known |= {BARE.key(line.text) for hunk in hunks for line in hunk.lines if line.kind == "+"}
+    missing = [hunks[problem.hunk - 1] for problem in found.problems if problem.hunk]
+    return all(
+        BARE.key(line.text) in known
+        for hunk in missing
+        for line in hunk.old[: len(hunk.old) - hunk.tail]
+        if line.kind == "-" or not (loosely or is_elision(line.text))
+    )
 
 
 def _applied(
@@ -64,13 +83,13 @@ def _applied(
     all_placed: list[Placed] = []
     for number, (hunk, placed) in enumerate(zip(hunks, _placed(hunks, target, loosely), strict=True), first):
         if isinstance(placed, Unplaced):
-            problems.append(_problem(path, number, placed, hunk, target))
+            problems.append(_problem(path, number, placed, hunk, target, len(problems)))
             continue
         try:
             for part in placed:
                 changes += changes_of(part, content)
         except Unplaced as why:
-            problems.append(_problem(path, number, why, hunk, target))
+            problems.append(_problem(path, number, why, hunk, target, len(problems)))
             continue
         all_placed += placed
         if placed[0].how:
@@ -130,8 +149,8 @@ class _Shift:
         return min(self._known, key=lambda known: abs(known[0] - start), default=(0, 0))[1]
 
 
-def _problem(path: str, number: int, why: Unplaced, hunk: Hunk, target: Target) -> Problem:
-    nearest = nearest_lines(hunk, target) if not why.lines else ()
+def _problem(path: str, number: int, why: Unplaced, hunk: Hunk, target: Target, before: int) -> Problem:
+    nearest = nearest_lines(hunk, target) if before < _QUOTED and not why.lines else ()
     return Problem(path, number, why.kind, str(why), why.lines, nearest)
 
 
