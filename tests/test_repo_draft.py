@@ -173,3 +173,15 @@ def test_a_file_whose_content_was_never_fetched_is_refused(ground: Ground, tmp_p
     run_git(tmp_path, "clone", "-q", "--filter=blob:none", "--sparse", f"file://{ground.root}", "clone")
     partial = Ground(tmp_path / "clone", ground.places)
     assert "not here" in refused(partial, "*** Update File: d/b.py", "@@", "-1", "+2")
+
+
+def test_a_file_that_is_named_like_a_secret_is_never_written(ground: Ground):
+    ground.commit(**{".env": "A=1\n", "d/tls.key": "x\n", ".env.example": "A=\n"})
+    assert "secrets" in refused(ground, "*** Update File: .env", "@@", "-A=1", "+A=2")
+    assert "secrets" in refused(ground, "*** Add File: config/.env.local", "+A=1")
+    assert "secrets" in refused(ground, "*** Delete File: d/tls.key")
+    assert "secrets" in refused(ground, "*** Update File: a.py", "*** Move to: id_rsa", "@@", "-two", "+2")
+    with ground.open() as repository:
+        draft = Draft(repository, repository.snapshot())
+        draft.edit(patch("*** Update File: .env.example", "@@", "-A=", "+A=1"))
+        assert draft.paths == (".env.example",)

@@ -12,6 +12,7 @@ from coder.errors import CoderError, Exit, Failed, UserError
 from coder.repo.apply import FileChange, apply, recover
 from coder.repo.discover import Location, discover
 from coder.repo.patch import PatchRefused, Resolution, resolve
+from coder.repo.paths import protected
 from coder.repo.worktree_view import WorktreeView
 from coder.store import Places, find_places
 from coder.text import visible
@@ -36,7 +37,7 @@ def command(ctx: click.Context, file: str | None, dry_run: bool, batch: bool) ->
         raise click.UsageError("name the file that holds the edit, or - for standard input", ctx)
     from coder.cli.setup import prepare
 
-    setup = prepare(gather(ctx))
+    setup = prepare(gather(ctx), hear_project=False)
     location = setup.repository()
     for message in recover(location, setup.places):
         click.echo(visible(f"coder: {message}"), err=True)
@@ -105,7 +106,7 @@ def _now(root: Path, path: str, read: Callable[[str], bytes]) -> tuple[bytes | N
 
 def _report(resolution: Resolution, checkpoint: Checkpoint | None) -> None:
     for path in resolution.protected:
-        click.echo(visible(f"coder: warning: {path}"), err=True)
+        click.echo(visible(f"coder: warning: {path} {protected(path)}"), err=True)
     for warning in resolution.warnings:
         click.echo(visible(f"coder: warning: {warning}"), err=True)
     for file in resolution.files:

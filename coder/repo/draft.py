@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from coder.repo.patch import PatchRefused, resolve
 from coder.repo.patch.edits import FileKind, FileResult, Problem
+from coder.repo.paths import looks_secret
 from coder.repo.repository import FileState, Repository
 from coder.repo.trees import SUBMODULE, SYMLINK, Snapshot, TreeFile
 
@@ -96,12 +97,19 @@ class Draft:
         self._listing = None
 
     def _check(self, files: Iterable[FileResult], hidden: Hidden) -> None:
-        """Refuse what may be read but not written: conflicts, filtered files, what is on disk but not in the draft."""
+        """Refuse what may be read but not written: conflicts, filtered files, what is on disk but not in the draft.
+
+        Files whose name speaks of secrets are the user's to write, whoever may read them.
+        """
         touched = sorted({path for file in files for path in (file.path, file.old_path)})
         reasons = {path: self._locked[path] for path in touched if path in self._locked}
         for path in touched:
-            if path not in reasons and (why := hidden(path, self.read(path) or b"")):
+            if path in reasons:
+                continue
+            if why := hidden(path, self.read(path) or b""):
                 reasons[path] = f"withheld, {why}"
+            elif looks_secret(path):
+                reasons[path] = "by its name it holds secrets"
         reasons |= self._repository.filtered([path for path in touched if path not in reasons])
         for path in touched:
             if path not in reasons and (why := self._hidden_on_disk(path) or self._pointer(path)):
