@@ -29,9 +29,9 @@ def child(what: str) -> None:
 
         script = telling()
     elif what == "review":
-        from scripted import big_proposal, opener, reviewing
+        from scripted import opener
 
-        script = reviewing(big_proposal())
+        script = planned_then_reviewed()
     elif what == "turns":
         from scripted import opener
 
@@ -63,6 +63,25 @@ def five_hundred_turns():  # type: ignore[no-untyped-def]
             session.emit(ToolFinished("c", "read_files", True, "1 file, 20 lines"))
             session.emit(TurnFinished("done", ""))
         session.emit(ReplyFinished("All turns are there."))
+
+    return script
+
+
+def planned_then_reviewed():  # type: ignore[no-untyped-def]
+    """The task "plan" plans the context, as every turn does before its proposal; any other reviews one."""
+    from scripted import big_proposal, reviewing
+
+    from coder.events import ContextPlanned
+    from coder.values import ContextEntry, ContextPlan
+
+    proposal = big_proposal()
+    plan = ContextPlan(1_000, 10, tuple(ContextEntry(file.path, "name", 1) for file in proposal.files))
+
+    async def script(session, task):  # type: ignore[no-untyped-def]
+        if task == "plan":
+            session.emit(ContextPlanned(plan))
+        else:
+            await reviewing(proposal)(session, task)
 
     return script
 
@@ -143,7 +162,8 @@ def measure_turns(log: str) -> None:
 def measure_review(log: str) -> None:
     with start("review", log) as screen:
         screen.wait_for(READY)
-        screen.read(0.5)
+        screen.send("plan\r")
+        screen.read(3.0)
         cpu = screen.cpu_seconds()
         screen.send("go\r")
         wall = screen.wait_for("module_0.py")
@@ -154,7 +174,7 @@ def measure_review(log: str) -> None:
             for _ in range(40):
                 began, start_at = time.perf_counter(), len(screen.raw)
                 screen.send(key)
-                while len(screen.raw) - start_at < 200 and time.perf_counter() - began < 2:
+                while len(screen.raw) == start_at and time.perf_counter() - began < 2:
                     screen.read(0.001)
                 screen.read(0.004)
                 times.append((time.perf_counter() - began) * 1_000)
