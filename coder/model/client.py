@@ -42,9 +42,9 @@ FLEX_PATIENCE = 7.5  # flex answers may take a quarter of an hour to begin (flex
 
 def warm() -> None:
     """Import the SDK, which takes about a second of CPU; meant for a thread once the first frame is shown."""
-    importlib.import_module("coder.model.wire").tls()
-    with contextlib.suppress(ImportError):  # what the SDK's HTTP client would import with the first request
-        importlib.import_module("anyio._backends._asyncio")
+    with contextlib.suppress(Exception):  # what is wrong with it is told where it is needed
+        importlib.import_module("coder.model.wire").tls()
+        importlib.import_module("anyio._backends._asyncio")  # the SDK's HTTP client would, with the first request
 
 
 class Client:
