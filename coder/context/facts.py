@@ -11,12 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from coder.context.languages import is_code, is_prose, language_of, suffix_of
-from coder.context.outline import Outline, Symbol, outline, plain_outline
+from coder.context.outline import Outline, Symbol, has_outline, outline, plain_outline
 from coder.context.terms import count, count_words
 from coder.context.withheld import content_why
 
 PROSE_BYTES = 128 * 1024  # how much of a document is read for terms; a changelog's tail says little
 DATA_BYTES = 16 * 1024  # the same for data: JSON, CSV, SVG, lock files
+MOST_DATA_BYTES = 64 * 1024  # data above this is known by its name only
 MINIFIED_LINE = 400  # mean bytes per line above which code was written by a machine
 
 _HEADER = struct.Struct("<9I")
@@ -62,23 +63,30 @@ def facts_key(oid: str, path: str) -> str:
     return f"{oid}.{suffix_of(path)}"
 
 
+def worth_reading(path: str, size: int) -> bool:
+    """Whether the index reads the content of a file of `size` bytes."""
+    return size <= MOST_DATA_BYTES or is_code(path) or is_prose(path)
+
+
 def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
     """The facts of one file. `plain` reads it without a grammar (after one failed on it)."""
+    code, prose, outlined = is_code(path), is_prose(path), has_outline(path)
+    if not (code or prose or outlined):
+        content = content[:DATA_BYTES]  # before it is shown, all of it is looked at again
     if why := content_why(path, content):
         return Facts(why=why)
     lines = content.count(b"\n") + 1
-    code = is_code(path)
     if code and len(content) > 4_096 and len(content) / lines > MINIFIED_LINE:
         return Facts(lines=lines, why="minified")
-    text = content[: None if code else PROSE_BYTES if is_prose(path) else DATA_BYTES].decode("utf-8", "replace")
-    found = _outline(path, text, plain)
+    text = content[: None if code else PROSE_BYTES if prose else DATA_BYTES].decode("utf-8", "replace")
+    found = _outline(path, text, plain) if outlined else Outline((), "")
     everywhere = count(text)
     comments = count(found.comments)
     names = count_words(Counter(symbol.name for symbol in found.symbols))
     ids = array("I", sorted(everywhere.keys() | names.keys()))
-    counts = bytearray()
-    for term in ids:
-        counts += bytes((min(everywhere[term], 255), min(comments[term], 255), min(names[term], 255)))
+    counts = bytearray(3 * len(ids))
+    for field, of_term in enumerate((everywhere, comments, names)):
+        counts[field::3] = bytes([times if times < 256 else 255 for times in [of_term.get(term, 0) for term in ids]])
     symbols = json.dumps([[s.first, s.last, s.depth, s.kind, s.name, s.signature] for s in found.symbols])
     return Facts(
         ids.tobytes(),

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from coder.context.facts import Facts, facts_key
+from coder.context.facts import Facts, facts_key, worth_reading
 from coder.context.pool import Job, Pool
 from coder.store import Places, open_database
 
-VERSION = 1
+VERSION = 2
 CHUNK_BYTES = 8_000_000  # contents held in memory at a time while indexing
 MANY = 500  # values in one SQL statement
 
@@ -101,7 +101,7 @@ class Index:
         return len(missing) - done
 
     def _missing(self, files: Iterable[File]) -> dict[str, File]:
-        wanted = {facts_key(file.oid, file.path): file for file in files}
+        wanted = {facts_key(file.oid, file.path): file for file in files if worth_reading(file.path, file.size)}
         for keys in _batches(list(wanted)):
             marks = ",".join("?" * len(keys))
             for (key,) in self._database.execute(f"SELECT key FROM facts WHERE key IN ({marks})", keys):

@@ -6,12 +6,12 @@ Runs in a worker process (coder.context.worker): a grammar that hangs or crashes
 import importlib
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from coder.context.languages import LANGUAGES, language_of
+from coder.context.languages import LANGUAGES, is_code, language_of, suffix_of
 
 if TYPE_CHECKING:
     import tree_sitter
@@ -142,17 +142,25 @@ _COMMENT = re.compile(
 )
 
 
-def plain_outline(path: str, text: str) -> Outline:
-    """What regular expressions find, line by line: declarations, headings, tables, targets. Linear."""
+def has_outline(path: str) -> bool:
+    """Whether anything is looked for in such a file: code, prose with headings, tables, targets, scripts."""
+    return bool(language_of(path)) or bool(_patterns(path))
+
+
+def _patterns(path: str) -> tuple[re.Pattern[str], ...]:
     name = path.rpartition("/")[2].lower()
     if name.endswith((".md", ".mdx", ".markdown")):
-        patterns: Sequence[re.Pattern[str]] = (_HEADING,)
-    elif name.endswith((".toml", ".ini", ".cfg", ".conf")):
-        patterns = (_TABLE,)
-    elif name in ("makefile", "gnumakefile") or name.endswith(".mk"):
-        patterns = (_TARGET,)
-    else:
-        patterns = (_DECLARATION, _ARROW)
+        return (_HEADING,)
+    if name.endswith((".toml", ".ini", ".cfg", ".conf")):
+        return (_TABLE,)
+    if name in ("makefile", "gnumakefile") or name.endswith(".mk"):
+        return (_TARGET,)
+    return (_DECLARATION, _ARROW) if is_code(path) or not suffix_of(path) else ()
+
+
+def plain_outline(path: str, text: str) -> Outline:
+    """What regular expressions find, line by line: declarations, headings, tables, targets. Linear."""
+    patterns = _patterns(path)
     lines = text.split("\n")
     starts = [(number, match) for number, line in enumerate(lines, 1) for match in _first(patterns, line)]
     symbols = []
@@ -162,7 +170,7 @@ def plain_outline(path: str, text: str) -> Outline:
         symbols.append(
             Symbol(number, last, depth, match["kind"].strip("#["), match["name"], _one_line(lines[number - 1]))
         )
-    comments = "" if patterns[0] is _HEADING else "\n".join(found.group() for found in _COMMENT.finditer(text))
+    comments = "" if _DECLARATION not in patterns else "\n".join(found.group() for found in _COMMENT.finditer(text))
     return Outline(tuple(symbols), comments)
 
 

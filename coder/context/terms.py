@@ -49,16 +49,17 @@ def term_numbers(text: str) -> frozenset[int]:
     return frozenset(found for word in words(text) for found in numbers(word))
 
 
-def count(text: str) -> Counter[int]:
+def count(text: str) -> dict[int, int]:
     """How often each term (by number) occurs in `text`."""
     return count_words(Counter(words(text)))
 
 
-def count_words(spelled: Mapping[str, int]) -> Counter[int]:
-    counts: Counter[int] = Counter()
+def count_words(spelled: Mapping[str, int]) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    known = counts.get
     for word, times in spelled.items():
         for term in numbers(word):
-            counts[term] += times
+            counts[term] = known(term, 0) + times
     return counts
 
 

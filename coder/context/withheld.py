@@ -112,10 +112,18 @@ def secret_content(path: str, content: bytes) -> str:
     kinds = find_secrets(text)
     if prose_or_code:
         kinds = tuple(kind for kind in kinds if kind not in _WEAK)
-    elif any(_is_random(value) for value in _ASSIGNMENT.findall(text)):
+    elif _assigns_secret(content, text):
         kinds += ("assigned secret",)
     return f"holds a secret ({kinds[0]})" if kinds else ""
 
+
+def _assigns_secret(content: bytes, text: str) -> bool:
+    lowered = content.lower()
+    return any(word in lowered for word in _SECRET_WORDS) and any(map(_is_random, _ASSIGNMENT.findall(text)))
+
+
+# What the names in _ASSIGNMENT have in common, in lower case: searched for before the pattern, which is slow.
+_SECRET_WORDS = (b"secret", b"token", b"passw", b"passphrase", b"key", b"credential")
 
 # What every strong form starts with: most files are spared the decoding and the patterns.
 _MARKS = (
