@@ -67,6 +67,33 @@ def test_a_task_is_typed_reviewed_partly_accepted_and_applied(root: Path) -> Non
     assert (root / "notes.txt").read_text() == BEFORE.replace("line 3\n", "LINE 3\n")
 
 
+def test_a_task_and_a_hunk_are_written_in_the_users_editor(root: Path, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text(
+        "#!/bin/sh\ncase $1 in *.diff) sed -i 's/^+LINE 3$/+Line three/' $1;; *) echo 'mend the notes' > $1;; esac\n"
+    )
+    editor.chmod(0o755)
+    replies = [free_text_call("apply_patch", EDIT), text("Done.")]
+    with FakeOpenAI(replies) as server, screen(root, **server.environ(), EDITOR=str(editor)) as terminal:
+        terminal.wait_for(READY)
+        terminal.send("\x07")
+        terminal.wait_for("mend the notes")
+        terminal.send("\r")
+        terminal.wait_for("Enter apply", 30)
+        while terminal.read(0.8):
+            pass
+        terminal.send("e")
+        terminal.wait_for("edited, accepted")
+        terminal.send("x")
+        terminal.wait_for("✗1")
+        terminal.send("\r")
+        terminal.wait_for("applied")
+        terminal.send("\x11")
+        assert terminal.wait() == 0
+        assert not modes_left_on(bytes(terminal.raw))
+    assert (root / "notes.txt").read_text() == BEFORE.replace("line 3\n", "Line three\n")
+
+
 @contextmanager
 def running(root: Path, *, busy: bool) -> Iterator[Terminal]:
     """The screen, waiting for the model if `busy`, else for a task."""

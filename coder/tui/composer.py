@@ -1,17 +1,21 @@
 """Where the user writes: several lines, history on the arrow keys, Enter sends."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from coder.errors import CoderError
 from coder.text import visible, visible_line
 from coder.tui.completion import Completions
 from coder.tui.history import History
 from coder.tui.keys import COMPOSER, bindings, run_bound
+
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
 
 FOLDED_LINES = 8  # a longer paste is shown as one mark and sent whole
 
@@ -100,6 +104,22 @@ class Composer(TextArea):
         """Replace the text, the cursor at its end."""
         self.text = visible(text)
         self.move_cursor(self.document.end)
+
+    def action_editor(self) -> None:
+        """Write in the user's own editor. A stream would starve meanwhile, so not while a turn runs."""
+        from coder.tui.editor import edit
+
+        app = cast("CoderApp", self.app)
+        if app.turns.running:
+            app.conversation.say("the editor can be opened once the turn is over", "warning")
+            return
+        try:
+            written = edit(app, self.whole_text().encode("utf-8", "surrogateescape"), ".md")
+        except CoderError as error:
+            app.conversation.say(error.message, "error", error.hint)
+        else:
+            self._pastes.clear()
+            self.put(written.decode("utf-8", "replace").rstrip("\n"))
 
     def _complete(self) -> None:
         typed, insertion = self.completions.accept()

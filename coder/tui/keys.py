@@ -37,6 +37,7 @@ APP = (
     Key("app.panel", "f2", "panel", "next side panel: context, tests, agents, cost"),
 )
 COMPOSER = (
+    Key("composer.editor", "ctrl+g", "editor", "write in $EDITOR"),
     Key("composer.page_up", "pageup", "app.page(-0.9)", "scroll the conversation up"),
     Key("composer.page_down", "pagedown", "app.page(0.9)", "scroll the conversation down"),
     Key("composer.end", "ctrl+end", "app.page_end", "scroll to its end"),
@@ -60,6 +61,7 @@ REVIEW = (
     Key("review.take_back", "z", "take_back", "take the last decision back"),
     Key("review.comment", "c", "comment(False)", "comment on this hunk; it goes back to the model"),
     Key("review.comment_file", "C", "comment(True)", "comment on this file"),
+    Key("review.edit", "e", "edit", "edit this hunk in $EDITOR; what you save is accepted"),
     Key("review.next", "n", "step(1)", "next hunk"),
     Key("review.previous", "p,N", "step(-1)", "previous hunk"),
     Key("review.next_file", "],tab", "step_file(1)", "next file"),

@@ -27,7 +27,8 @@ class Decisions:
     proposal: Proposal
     _marks: dict[Place, Mark] = field(default_factory=dict)
     _comments: dict[Place, str] = field(default_factory=dict)  # position -1: the whole file
-    _undo: list[tuple[Place, dict[Place, Mark], dict[Place, str]]] = field(default_factory=list)
+    edits: dict[Place, bytes] = field(default_factory=dict)  # hunks as the user rewrote them
+    _undo: list[tuple[Place, dict[Place, Mark], dict[Place, str], dict[Place, bytes]]] = field(default_factory=list)
 
     def places(self, number: int | None = None) -> list[Place]:
         """All places in order, or those of one file."""
@@ -45,6 +46,12 @@ class Decisions:
         self._remember(places[0])
         self._marks.update(dict.fromkeys(places, mark))
 
+    def edit(self, place: Place, text: bytes) -> None:
+        """Take the hunk as the user rewrote it; that accepts it."""
+        self._remember(place)
+        self.edits[place] = text
+        self._marks[place] = "accepted"
+
     def remark(self, place: Place, text: str) -> None:
         """Comment on a hunk (or a file, position -1). What is commented and undecided is rejected: it goes back."""
         self._remember(place)
@@ -59,7 +66,7 @@ class Decisions:
         """Undo the last change; the place it was made at, None where there is nothing to undo."""
         if not self._undo:
             return None
-        place, self._marks, self._comments = self._undo.pop()
+        place, self._marks, self._comments, self.edits = self._undo.pop()
         return place
 
     def tally(self, number: int | None = None) -> Tally:
@@ -82,8 +89,13 @@ class Decisions:
             Comment(self.proposal.files[number].path, hunk, text)
             for (number, hunk), text in sorted(self._comments.items())
         )
-        return ReviewDecision(accepted, comments, commit_message=commit_message)
+        edited = {
+            (self.proposal.files[number].path, hunk): text
+            for (number, hunk), text in self.edits.items()
+            if self.mark((number, hunk)) == "accepted"
+        }
+        return ReviewDecision(accepted, comments, edited, commit_message)
 
     def _remember(self, place: Place) -> None:
-        self._undo.append((place, dict(self._marks), dict(self._comments)))
+        self._undo.append((place, dict(self._marks), dict(self._comments), dict(self.edits)))
         del self._undo[:-200]

@@ -57,11 +57,22 @@ class FileText:
 
     diff: FileDiff
     _lines: dict[int, tuple[DiffLine, ...]] = field(default_factory=dict)
+    edited: dict[int, Hunk] = field(default_factory=dict)
+
+    def hunk(self, number: int) -> Hunk:
+        """The hunk as proposed, or as the user rewrote it."""
+        return self.edited.get(number) or self.diff.hunks[number]
+
+    def rewrite(self, edited: dict[int, Hunk]) -> None:
+        """These hunks are the user's own now, all others as proposed."""
+        for number in self.edited.keys() | edited.keys():
+            self._lines.pop(number, None)
+        self.edited = edited
 
     def lines(self, hunk: int) -> tuple[DiffLine, ...]:
         found = self._lines.get(hunk)
         if found is None:
-            found = self._lines[hunk] = tuple(_lines(self.diff.hunks[hunk]))
+            found = self._lines[hunk] = tuple(_lines(self.hunk(hunk)))
         return found
 
     @cached_property

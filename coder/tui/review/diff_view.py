@@ -73,6 +73,11 @@ class DiffView(LineView, can_focus=True):
         place = (file, hunk)
         return not self.undecided_only or place == self.cursor or self._decisions.mark(place) == "undecided"
 
+    def rewritten(self) -> None:
+        """Hunks have other lines than before."""
+        self._colours.clear()
+        self.lay_out()
+
     def redraw(self) -> None:
         self._lines.clear()
         self.refresh()
@@ -189,11 +194,13 @@ class DiffView(LineView, can_focus=True):
         here = place == self.cursor
         file = self._files[row.file].diff
         where = "whole file"
+        edited = row.hunk in self._files[row.file].edited
         if row.hunk < len(file.hunks):
-            hunk = file.hunks[row.hunk]
+            hunk = self._files[row.file].hunk(row.hunk)
             section = visible(hunk.section.decode("utf-8", "surrogateescape")).replace("\n", " ").replace("\t", " ")
             where = f"@@ −{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} {section}".rstrip()
-        label = f" {mark if mark != 'undecided' else ''} {row.hunk + 1}/{max(1, len(file.hunks))}  "
+        words = f"{'edited, ' if edited else ''}{mark}" if mark != "undecided" else "edited" if edited else ""
+        label = f" {words} {row.hunk + 1}/{max(1, len(file.hunks))}  "
         room = width - 2 - len(label)
         where = clip(where, room)
         under = " cursor" if here else ""

@@ -19,6 +19,7 @@ from coder.tui.panels.pages import blank, evidence_rows, verdict_rows
 from coder.tui.review.decisions import Decisions, Mark, Place
 from coder.tui.review.diff_text import FileText
 from coder.tui.review.diff_view import DiffView
+from coder.tui.review.editing import edit_in_editor, edited_hunks
 from coder.tui.review.file_list import FileList
 from coder.tui.row import Row, RowsView
 from coder.tui.status import Hints, Part, fit, join
@@ -51,7 +52,7 @@ READ_HINTS = (
 )
 LINE_HINTS = (("Enter", "keep"), ("Esc", "drop"))
 # What changes a decision; all else is for looking.
-DECIDING = ("decide", "decide_file", "decide_all", "take_back", "comment", "apply")
+DECIDING = ("decide", "decide_file", "decide_all", "take_back", "comment", "edit", "apply")
 
 
 class Title(Row):
@@ -195,9 +196,33 @@ class ReviewScreen(Screen[ReviewDecision]):
             self.diff.go(following)
         self._refresh()
 
+    def action_edit(self) -> None:
+        """The hunk in the user's editor; what comes back must still fit the file."""
+        file, number = self.diff.cursor
+        diff = self.decisions.proposal.files[file]
+        if not diff.hunks:
+            return
+        if diff.protected and file not in self._confirmed:
+            self.notify("Accept the protected file first.", markup=False)
+            return
+        after = edit_in_editor(self.app, diff, number, self._texts[file].hunk(number))
+        if after is not None:
+            self.decisions.edit((file, number), after)
+            self._rewrite()
+            self._changed((file, number))
+
+    def _rewrite(self) -> None:
+        """Show the hunks as they were edited."""
+        for at, text in enumerate(self._texts):
+            text.rewrite(edited_hunks(text.diff, at, self.decisions.edits))
+        self.diff.rewritten()
+
     def action_take_back(self) -> None:
+        edits = self.decisions.edits
         place = self.decisions.take_back()
         if place is not None:
+            if edits != self.decisions.edits:
+                self._rewrite()
             self.diff.lay_out()
             self.diff.go((place[0], max(0, place[1])))
             self._refresh()

@@ -1,0 +1,36 @@
+"""The user's own editor on a text, with the screen out of its way meanwhile."""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from textual.app import App, SuspendNotSupported
+
+from coder.errors import UserError
+
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
+
+
+def edit(app: "App[int]", text: bytes, suffix: str) -> bytes:
+    """`text` as $VISUAL, else $EDITOR, else vi leaves it. Nothing else runs meanwhile. Raises UserError."""
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    terminal = cast("CoderApp", app).terminal
+    if terminal is None:
+        raise UserError("an editor needs a terminal")
+    with tempfile.TemporaryDirectory(prefix="coder-edit-") as place:
+        path = Path(place, f"text{suffix}")
+        path.write_bytes(text)
+        try:
+            with app.suspend():
+                done = subprocess.run(
+                    [*shlex.split(command), str(path)], stdin=terminal.fd, stdout=terminal.fd, stderr=terminal.fd
+                )
+        except (OSError, ValueError, SuspendNotSupported) as error:
+            raise UserError(f"the editor {command!r} could not be started: {error}", "set EDITOR") from None
+        if done.returncode:
+            raise UserError(f"the editor {command!r} ended with {done.returncode}", "nothing was changed")
+        return path.read_bytes()
