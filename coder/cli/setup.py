@@ -45,8 +45,11 @@ class Setup:
         return self.location
 
 
-def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False) -> Setup:
-    """Read everything a command needs before it starts. Raises UserError or Refused; writes nothing."""
+def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False, hear_project: bool = True) -> Setup:
+    """Read everything a command needs before it starts. Raises UserError or Refused; writes nothing.
+
+    Without `hear_project` a trusted repository's file is not read: it must not keep the user from taking back.
+    """
     if sys.platform == "win32":
         raise UserError("coder runs on Linux and macOS", "on Windows, use it inside WSL")
     doors.guard_process()
@@ -56,7 +59,7 @@ def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False
     trusted = trust or (location is not None and TrustStore(places).is_trusted(location.root))
     layers = [
         user_layer(shared.config or places.config_file),
-        project_layer(location.root / PROJECT_FILE) if location and trusted else None,
+        project_layer(location.root / PROJECT_FILE) if location and trusted and hear_project else None,
         environment_layer(),
         set_layer(shared.assignments),
         flag_layer(shared.settings),

@@ -21,7 +21,7 @@ def command(ctx: click.Context, action: str, directory: str | None) -> None:
 
     Trust means: its .coder.toml and AGENTS.md are read, and its own test command may be proposed and run.
     """
-    setup = prepare(gather(ctx), need_repository=False)
+    setup = prepare(gather(ctx), need_repository=False, hear_project=False)
     store = TrustStore(setup.places)
     if action == "list":
         for root in store.list():

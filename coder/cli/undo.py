@@ -20,7 +20,7 @@ from coder.text import visible
 @click.pass_context
 def command(ctx: click.Context, checkpoint: str, list_them: bool, yes: bool) -> int:
     """Take back CHECKPOINT (default: what coder applied last). Files that changed since are never overwritten."""
-    setup = prepare(gather(ctx))
+    setup = prepare(gather(ctx), hear_project=False)
     location = setup.repository()
     for message in recover(location, setup.places):
         click.echo(visible(f"coder: {message}"), err=True)

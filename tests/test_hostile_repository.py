@@ -1,0 +1,17 @@
+"""Repositories that mean harm, met by the whole program: what they hold steers nothing and runs nowhere."""
+
+from pathlib import Path
+
+from tests.work import FIX, FIXED, coder, make_repository
+
+
+def test_a_bad_file_of_a_trusted_repository_keeps_nobody_from_taking_back(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "repo")
+    assert coder(root, "trust", "add").code == 0
+    (root / ".coder.toml").write_text('base_url = "http://127.0.0.1:1"\n')
+    assert coder(root, "context", "x").code == 2
+    assert coder(root, "apply", "-", stdin=FIX).code == 0
+    assert (root / "calc.py").read_text() == FIXED
+    assert coder(root, "undo", "--yes").code == 0
+    assert coder(root, "trust", "remove").code == 0
+    assert coder(root, "trust", "list").out == ""
