@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from coder.repo.patch import search_replace, unified, v4a, whole_file
 from coder.repo.patch.edits import BadEdit, Edit
-from coder.repo.patch.names import Known, path_above, path_in_info
+from coder.repo.patch.names import Known, path_above, path_in, path_in_info
 from coder.repo.patch.reply import Fence, Reply, dedented, open_fence, unescaped
 
 _HALF_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the others stand for bytes: PEP 383
@@ -90,10 +90,10 @@ def _read_edit(reply: Reply, i: int, known: Known, state: _Scan) -> int:
         state.edits.append(edit)
         return after
     if v4a.starts_envelope(reply, i) or v4a.starts_file(line):
-        stop, closed = _extent(reply, i, state.fence)
+        stop, closed = _extent(reply, i, state.fence, known)
         edits, after = v4a.read_patch(reply, i, len(reply.lines) if v4a.starts_envelope(reply, i) else stop, closed)
     elif unified.starts_diff(reply, i):
-        stop, closed = _extent(reply, i, state.fence)
+        stop, closed = _extent(reply, i, state.fence, known)
         edits, after = unified.read_diff(reply, i, stop, closed)
     else:
         return i
@@ -101,15 +101,24 @@ def _read_edit(reply: Reply, i: int, known: Known, state: _Scan) -> int:
     return after
 
 
-def _extent(reply: Reply, i: int, fence: Fence | None) -> tuple[int, bool]:
+def _extent(reply: Reply, i: int, fence: Fence | None, known: Known) -> tuple[int, bool]:
     """Where an edit that starts at line i must end, and whether a closing fence says so."""
     if fence is not None and (end := reply.closing(fence, i)) >= 0:
         return end, True
     for j in range(i, len(reply.lines)):
         line = reply.lines[j]
         if search_replace.starts_block(line) or (fence is None and open_fence(line)):
-            return j, False
+            return _before_path_line(reply, i, j, known), False
     return len(reply.lines), False
+
+
+def _before_path_line(reply: Reply, i: int, j: int, known: Known) -> int:
+    """`j`, or the path line above it, which belongs to what starts at `j` rather than to the diff from `i` on."""
+    above = j - 1
+    while above > i and not reply.lines[above].strip():
+        above -= 1
+    line = reply.lines[above]
+    return above if above > i and line[:1] not in " +-@\\" and path_in(line, known) else j
 
 
 def _read_whole_file(reply: Reply, i: int, fence: Fence, known: Known, state: _Scan) -> int:
