@@ -13,6 +13,7 @@ from coder.values import ContextMode
 
 WHOLE_SHARE = 0.90  # of the budget for files in full before parts are looked at, and
 WHOLE_AFTER_PARTS = 0.95  # when it is known what the parts leave
+GIANT_SHARE = 0.15  # kept free for a part of the best file when it can never be whole
 OUTLINE_SHARE = 0.04
 PART_RANK = 8  # a file that is not taken whole is shown in part only when it ranks this high
 LEAST_PART = 300  # tokens below which a part says no more than an outline
@@ -61,9 +62,12 @@ def pack(
     modes: dict[str, ContextMode] = {}
     ordered = by_value(candidates)
     used = _take_whole((each for each in candidates if each.path in pinned), budget, modes)
-    used += _take_whole(ordered, int(WHOLE_SHARE * budget) - used, modes)
+    giant = bool(candidates) and candidates[0].path not in modes and not 0 < candidates[0].whole <= WHOLE_SHARE * budget
+    whole_share = WHOLE_SHARE - (GIANT_SHARE if giant else 0.0)
+    used += _take_whole(ordered, int(whole_share * budget) - used, modes)
     for candidate in candidates[:PART_RANK]:
-        most = (int(WHOLE_AFTER_PARTS * budget) - used) // 2
+        room = int(WHOLE_AFTER_PARTS * budget) - used
+        most = int(GIANT_SHARE * budget) if giant and candidate is candidates[0] else room // 2
         if candidate.path not in modes and most >= LEAST_PART and (cost := forms.part(candidate.path, most)):
             modes[candidate.path] = "part"
             used += cost

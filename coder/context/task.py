@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coder.context.terms import number, term_numbers, terms, words
+from coder.context.terms import number, parts, stem, term_numbers, terms, words
 
 MOST_TERMS = 64  # a pasted log must not make a query slow; what comes first counts
 FIRST_LINE, REST = 1.0, 0.5
@@ -59,8 +59,8 @@ def read_task(text: str) -> Task:
     first, _, rest = text.strip().partition("\n")
     found: dict[str, tuple[float, int, str]] = {}
     for part, weight in ((first, FIRST_LINE), (rest, REST)):
-        for term, word in _spelled_terms(part):
-            heaviest, times, spelled = found.get(term, (0.0, 0, word))
+        for term, word, said in _spelled_terms(part):
+            heaviest, times, spelled = found.get(term, (0.0, 0, said))
             share = GENERIC_WEIGHT if word in GENERIC else 1.0
             found[term] = (max(heaviest, weight * share), times + 1, spelled)
     weighed = (
@@ -76,13 +76,14 @@ def read_task(text: str) -> Task:
     )
 
 
-def _spelled_terms(text: str) -> Iterator[tuple[str, str]]:
-    """Each term with the word it comes from."""
+def _spelled_terms(text: str) -> Iterator[tuple[str, str, str]]:
+    """Each term with the word it comes from, and with what of that word it stands for."""
     for spelled in words(text):
         word = spelled.lower()
         if word not in STOP:
+            said = {stem(part): part for part in parts(spelled)}
             for term in terms(spelled):
-                yield term, word
+                yield term, word, said.get(term, word)
 
 
 def _scope(text: str) -> frozenset[int]:
