@@ -1,0 +1,210 @@
+"""Ends that nobody plans: signals, closed pipes and full disks while a run streams, tests or applies. One result each,
+and the tree as it was unless the exit code is 0."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_openai import FakeOpenAI, free_text_call, text
+from tests.schemas import check_line, check_result
+from tests.work import FIX, FIXED, UNITTEST, coder, git, make_repository, state_of
+
+MARK = "61.37"  # how long the test command sleeps; nobody else's does exactly so
+SLEEPING = f"{sys.executable} -c 'import time; time.sleep({MARK})'"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "repo")
+
+
+def fixes() -> list[Any]:
+    return [free_text_call("apply_patch", FIX), text("add() now adds.")]
+
+
+def start(root: Path, server: FakeOpenAI, *flags: str, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "coder", "run", "mend", *flags],
+        cwd=root,
+        env={**os.environ, **server.environ()},
+        stdin=subprocess.DEVNULL,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+
+
+def lines_until(process: subprocess.Popen[bytes], kind: str) -> list[dict[str, Any]]:
+    """The event lines up to the first of this type."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(json.loads(line))
+        if seen[-1]["type"] == kind:
+            return seen
+    raise AssertionError(f"no {kind} among {[each['type'] for each in seen]}")
+
+
+def rest(process: subprocess.Popen[bytes], seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    out, _ = process.communicate(timeout=60)
+    lines = seen + [json.loads(line) for line in out.splitlines()]
+    for line in lines:
+        check_line(line)
+    assert [line["type"] for line in lines].count("result") == 1
+    assert lines[-1]["type"] == "result"
+    assert [line["seq"] for line in lines] == list(range(len(lines)))
+    return lines
+
+
+def sleepers() -> list[str]:
+    """Processes that still run the sleeping test command."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(word.startswith(b"import time") and MARK.encode() in word for word in words):
+            found.append(place.parent.name)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_while_tests_run_ends_them_too(root: Path, number: signal.Signals) -> None:
+    before = state_of(root)
+    with FakeOpenAI(fixes()) as server:
+        process = start(root, server, "--test", SLEEPING, "--output", "jsonl")
+        seen = lines_until(process, "test_started")
+        process.send_signal(number)
+        result = rest(process, seen)[-1]
+    assert (process.returncode, result["status"]) == (128 + number, "interrupted")
+    assert "+    return a + b" in result["patch"]
+    assert state_of(root) == before
+    assert sleepers() == []
+
+
+def test_the_time_limit_ends_tests_too(root: Path) -> None:
+    before = state_of(root)
+    with FakeOpenAI(fixes()) as server:
+        process = start(root, server, "--test", SLEEPING, "--timeout", "8", "--output", "jsonl")
+        result = rest(process, [])[-1]
+    assert (process.returncode, result["status"], state_of(root)) == (5, "limit", before)
+    assert sleepers() == []
+
+
+@pytest.mark.parametrize("kind", ["draft", "proposal", "applied"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_around_the_apply_leaves_all_or_nothing(root: Path, kind: str, number: signal.Signals) -> None:
+    before = state_of(root)
+    with FakeOpenAI(fixes()) as server:
+        process = start(root, server, "--no-test", "--output", "jsonl")
+        seen = lines_until(process, kind)
+        process.send_signal(number)
+        result = rest(process, seen)[-1]
+    assert process.returncode in (0, 128 + number)
+    assert result["exit_code"] == process.returncode
+    if process.returncode == 0:
+        assert (root / "calc.py").read_text() == FIXED
+        assert result["checkpoint"]
+    else:
+        assert state_of(root) == before
+
+
+def test_many_signals_end_it_once(root: Path) -> None:
+    with FakeOpenAI([text("slow").stall(2, 30)]) as server:
+        process = start(root, server, "--no-test", "--output", "jsonl")
+        seen = lines_until(process, "step")
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process.send_signal(number)
+        result = rest(process, seen)[-1]
+    assert (process.returncode, result["status"]) == (result["exit_code"], "interrupted")
+    assert process.returncode in (129, 130, 143)
+
+
+@pytest.mark.parametrize("kind", ["session", "draft", "proposal"])
+def test_a_reader_of_lines_that_goes_away_ends_the_run(root: Path, kind: str) -> None:
+    before = state_of(root)
+    with FakeOpenAI(fixes()) as server:
+        process = start(root, server, "--no-test", "--output", "jsonl")
+        lines_until(process, kind)
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read().decode()
+        process.wait(60)
+    assert process.returncode in (0, 141)
+    assert "Traceback" not in err
+    assert process.returncode == 0 or state_of(root) == before
+
+
+@pytest.mark.parametrize("form", ["text", "json", "jsonl"])
+def test_a_full_disk_behind_stdout_is_told_and_undone(root: Path, form: str, tmp_path: Path) -> None:
+    before = state_of(root)
+    with FakeOpenAI(fixes()) as server, open("/dev/full", "wb") as full:
+        process = start(root, server, "--no-test", "--output", form, "--output-file", str(tmp_path / "r"), stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, state_of(root)) == (1, before)
+    assert "cannot write the result" in err.decode()
+    written = json.loads((tmp_path / "r").read_text())
+    check_result(written)
+    assert (written["exit_code"], written["checkpoint"]) == (1, None)
+
+
+def test_a_result_file_that_cannot_be_written_undoes_the_change(root: Path) -> None:
+    before = state_of(root)
+    with FakeOpenAI(fixes()) as server:
+        ended = coder(root, "run", "mend", "--no-test", "--output-file", "/dev/full", env=server.environ())
+    assert (ended.code, state_of(root)) == (1, before)
+
+
+def test_closed_streams_change_nothing_of_the_work(root: Path) -> None:
+    with FakeOpenAI(fixes()) as server:
+        env = {**os.environ, **server.environ()}
+        command = f"exec {sys.executable} -m coder run mend --no-test <&- >&- 2>&-"
+        done = subprocess.run(["sh", "-c", command], cwd=root, env=env, timeout=60)
+    assert done.returncode == 0
+    assert (root / "calc.py").read_text() == FIXED
+
+
+def test_the_result_file_and_stdout_say_the_same(root: Path, tmp_path: Path) -> None:
+    with FakeOpenAI(fixes()) as server:
+        flags = ["--no-test", "--output", "json", "--output-file", str(tmp_path / "r.json")]
+        ended = coder(root, "run", "mend", *flags, env=server.environ())
+    assert ended.result == json.loads((tmp_path / "r.json").read_text())
+
+
+def test_an_early_end_is_in_the_result_file_too(root: Path, tmp_path: Path) -> None:
+    ended = coder(root, "run", "mend", "--max-cost", "lots", "--output-file", str(tmp_path / "r.json"))
+    written = json.loads((tmp_path / "r.json").read_text())
+    check_result(written)
+    assert (ended.code, written["exit_code"], written["status"]) == (2, 2, "usage")
+
+
+def test_the_test_report_is_written_as_junit(root: Path, tmp_path: Path) -> None:
+    wrong = free_text_call("apply_patch", FIX.replace("a + b", "a * b"))
+    report = tmp_path / "junit.xml"
+    with FakeOpenAI([wrong, *[text("done")] * 9]) as server:
+        flags = ["--test", UNITTEST, "--junit", str(report)]
+        ended = coder(root, "run", "mend", *flags, env=server.environ())
+    assert ended.code == 1
+    (suite,) = ElementTree.parse(report).getroot()
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == (UNITTEST, "1", "1")
+    (case,) = suite
+    assert case.get("name") == "test_calc.T.test_add"
+    assert "6 != 5" in (case[0].get("message") or "")
+    read_again = coder(root, "triage", "--junit", str(report), "--output", "json")
+    assert read_again.result["tests"]["failed"] == 1
+
+
+def test_a_commit_that_nobody_hears_of_is_not_half_taken_back(root: Path) -> None:
+    git(root, "config", "user.name", "u")
+    git(root, "config", "user.email", "u@e")
+    with FakeOpenAI(fixes()) as server, open("/dev/full", "wb") as full:
+        process = start(root, server, "--no-test", "--commit", "--output", "json", stdout=full)
+        process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert git(root, "status", "--porcelain") == ""
