@@ -23,6 +23,7 @@ from coder.session.sessions import list_sessions
 from coder.store import find_places
 from coder.values import Proposal
 from tests.fake_openai import Answer, FakeOpenAI, free_text_call, text
+from tests.inside import inside
 from tests.terminal import Terminal
 from tests.work import CALC, FIX, FIXED, UNITTEST, coder, git, make_repository, state_of
 
@@ -76,7 +77,7 @@ def terminal(root: Path, server: FakeOpenAI, *args: str, env: Mapping[str, str] 
 
 def test_a_script_of_answers_does_the_whole_work(root: Path):
     with FakeOpenAI(FIXES) as server:
-        ended = coder(root, "--plain", *TESTED, env=server.environ(), stdin="mend add\ny\n/undo\ny\n")
+        ended = inside(root, "--plain", *TESTED, env=server.environ(), stdin="mend add\ny\n/undo\ny\n")
         assert server.refusals == []
     assert ended.code == 0, ended.err
     assert "add() now adds." in ended.out and "+    return a + b" in ended.out
@@ -87,7 +88,7 @@ def test_a_script_of_answers_does_the_whole_work(root: Path):
 
 def test_the_result_is_on_stdout_and_the_talk_on_stderr(root: Path):
     with FakeOpenAI(FIXES) as server:
-        ended = coder(root, "--plain", "--task", "mend add", *UNTESTED, env=server.environ(), stdin="y\n")
+        ended = inside(root, "--plain", "--task", "mend add", *UNTESTED, env=server.environ(), stdin="y\n")
     assert ended.out.startswith("add() now adds.\n\nproposal: ")
     assert "accept this hunk" in ended.err and "accept this hunk" not in ended.out
     assert "\x1b" not in ended.out + ended.err
@@ -96,26 +97,26 @@ def test_the_result_is_on_stdout_and_the_talk_on_stderr(root: Path):
 def test_the_end_of_the_input_accepts_nothing(root: Path):
     before = state_of(root)
     with FakeOpenAI(FIXES) as server:
-        ended = coder(root, "--plain", "--task", "mend add", *UNTESTED, env=server.environ(), stdin="")
+        ended = inside(root, "--plain", "--task", "mend add", *UNTESTED, env=server.environ(), stdin="")
     assert (ended.code, state_of(root)) == (1, before)
 
 
 def test_without_a_key_it_says_so_and_takes_no_answer_for_a_task(root: Path):
-    ended = coder(root, "--plain", stdin="mend add\ny\nanother task\n")
+    ended = inside(root, "--plain", stdin="mend add\ny\nanother task\n")
     assert ended.code == 2 and "OPENAI_API_KEY" in ended.err
     assert ended.err.count("> ") == 1
 
 
 def test_a_lone_answer_is_never_a_task(root: Path):
     with FakeOpenAI([text("It is fine.")]) as server:
-        ended = coder(root, "--plain", env=server.environ(), stdin="is it fine?\ny\n")
+        ended = inside(root, "--plain", env=server.environ(), stdin="is it fine?\ny\n")
         assert len(server.requests) == 1
     assert ended.code == 6 and "'y' answers no question" in ended.err
 
 
 def test_nobody_approves_a_test_command_by_silence(root: Path):
     with FakeOpenAI(FIXES) as server:
-        ended = coder(root, "--plain", env=server.environ(), stdin="mend add\n\ny\n")
+        ended = inside(root, "--plain", env=server.environ(), stdin="mend add\n\ny\n")
     assert "[y/N]" in ended.err and "testing the draft" not in ended.err
     assert "Tests did not run" in ended.out and (root / "calc.py").read_text() == FIXED
 
@@ -124,28 +125,28 @@ def test_a_protected_path_needs_a_yes_of_its_own(root: Path):
     edit = "*** Begin Patch\n*** Add File: .github/workflows/ci.yml\n+on: push\n*** End Patch\n"
     script = [free_text_call("apply_patch", edit), text("done")] * 2
     with FakeOpenAI(script) as server:
-        refused = coder(root, "--plain", *UNTESTED, env=server.environ(), stdin="add ci\ny\nn\nn\n")
+        refused = inside(root, "--plain", *UNTESTED, env=server.environ(), stdin="add ci\ny\nn\nn\n")
         assert "PROTECTED" in refused.out and not (root / ".github").exists()
-        coder(root, "--plain", *UNTESTED, env=server.environ(), stdin="add ci\ny\ny\n")
+        inside(root, "--plain", *UNTESTED, env=server.environ(), stdin="add ci\ny\ny\n")
     assert (root / ".github/workflows/ci.yml").read_text() == "on: push\n"
 
 
 def test_what_a_model_says_cannot_steer_the_terminal(root: Path):
     with FakeOpenAI([text("hello\x1b]52;c;aGk=\x07 \u202eevil\r\nnext").chopped(1)]) as server:
-        ended = coder(root, "--plain", env=server.environ(), stdin="hi\n")
+        ended = inside(root, "--plain", env=server.environ(), stdin="hi\n")
     assert "\x1b" not in ended.out and "\u202e" not in ended.out
     assert "hello\u241b]52;c;aGk=\u2407 <U+202E>evil\nnext" in ended.out
 
 
 def test_a_session_is_continued_with_its_past_shown(root: Path):
     with FakeOpenAI([*FIXES, text("Because of the minus.")]) as server:
-        coder(root, "--plain", *UNTESTED, env=server.environ(), stdin="mend add\ny\n")
-        ended = coder(root, "--plain", "--continue", env=server.environ(), stdin="why?\n")
+        inside(root, "--plain", *UNTESTED, env=server.environ(), stdin="mend add\ny\n")
+        ended = inside(root, "--plain", "--continue", env=server.environ(), stdin="why?\n")
         assert server.refusals == []
     assert "> mend add" in ended.err and "add() now adds." in ended.out and "Because of the minus." in ended.out
     (info,) = list_sessions(find_places())
     assert info.turns == 2
-    assert coder(root, "--plain", "--resume", "nosuch", stdin="").code == 2
+    assert inside(root, "--plain", "--resume", "nosuch", stdin="").code == 2
 
 
 # ── by hunk ──────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +222,7 @@ def test_an_edit_that_comes_to_nothing_is_asked_about_again(
 def test_a_comment_rejects_and_goes_back_to_the_model(long: Path):
     with FakeOpenAI([*EDITS, text("Understood.")]) as server:
         stdin = "shout\nc do not shout here\ny\ngo on\n"
-        coder(long, "--plain", *UNTESTED, env=server.environ(), stdin=stdin)
+        inside(long, "--plain", *UNTESTED, env=server.environ(), stdin=stdin)
         remarks = str(server.requests[-1].body["input"][-3:])
     assert "comment on long.txt: do not shout here" in remarks
     assert (long / "long.txt").read_text() == LONG.replace("line 30", "LINE 30")
@@ -298,9 +299,8 @@ def test_what_was_typed_before_a_question_does_not_answer_it(root: Path):
     assert (root / "calc.py").read_text() == CALC
 
 
-@pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"NO_COLOR": "1", "TERM": "dumb"}])
-def test_a_dumb_terminal_gets_no_escape_sequence_at_all(root: Path, env: dict[str, str]):
-    with FakeOpenAI(FIXES) as server, terminal(root, server, *UNTESTED, env=env) as screen:
+def test_a_dumb_terminal_gets_no_escape_sequence_at_all(root: Path):
+    with FakeOpenAI(FIXES) as server, terminal(root, server, *UNTESTED, env={"TERM": "dumb"}) as screen:
         screen.send("mend add\r")
         screen.wait_for("accept this hunk")
         screen.send("y\r")
@@ -395,7 +395,7 @@ def test_a_plan_is_made_edited_and_carried_out(root: Path, tmp_path: Path):
 def test_the_commands_that_send_nothing(root: Path):
     lines = "/help\n/context\n/cost\n/diff\n/test\n/model\n/effort\n/sessions\n/nosuch\n/rewind\n/go\n/compact\n/quit\n"
     with FakeOpenAI([]) as server:
-        ended = coder(root, "--plain", env=server.environ(), stdin=lines)
+        ended = inside(root, "--plain", env=server.environ(), stdin=lines)
         assert server.requests == []
     assert ended.code == 0, ended.err
     assert all(f"/{command.name}" in ended.err for command in COMMANDS)

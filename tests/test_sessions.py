@@ -38,6 +38,7 @@ from coder.session.sessions import (
 from coder.values import ReviewDecision
 from tests.conversation import User, told
 from tests.fake_openai import FakeOpenAI, free_text_call, reasoning, text
+from tests.inside import inside
 from tests.work import CALC, FIX, FIXED, UNITTEST, make_repository
 
 FIXES = [reasoning() + free_text_call("apply_patch", FIX), text("add() now adds.")]
@@ -378,3 +379,41 @@ def test_a_session_of_500_turns_is_resumed_in_a_second(user: User, server: FakeO
     begun = time.process_time()
     assert user.session("one", past, resume=True) > 1_500
     assert time.process_time() - begun < 2.0
+
+
+# ── the command ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_lists_shows_exports_renames_forks_and_deletes(user: User, server: FakeOpenAI):
+    user.turns("one", "mend add")
+    root = user.root
+    assert "mend add" in inside(root, "sessions").out
+    assert inside(root, "sessions", "rename", "one", "the", "adder").code == 0
+    exported = inside(root, "sessions", "export", "o")
+    assert exported.out.startswith("# the adder\n") and "add() now adds." in exported.out
+    shown = inside(root, "sessions", "show", "one", "--output", "json").result
+    assert (shown["title"], shown["turns"], shown["history"]) == (
+        "the adder",
+        1,
+        load_history(session_path(user.places, "one")),
+    )
+    forked = inside(root, "sessions", "fork", "one").out.strip()
+    before = inside(root, "sessions", "fork", "one", "--before", "1").out.strip()
+    infos = {info["id"]: info for info in inside(root, "sessions", "--output", "json").result}
+    assert (infos[forked]["parent"], infos[forked]["turns"], infos[before]["turns"]) == ("one", 1, 0)
+    assert inside(root, "sessions", "delete", "one").code == 0
+    assert {info.id for info in list_sessions(user.places)} == {forked, before}
+
+
+@pytest.mark.parametrize("args", ["show", "rename", "fork one --before 9", "list one", "show one two", "delete nosuch"])
+def test_the_command_says_what_is_wrong(user: User, server: FakeOpenAI, args: str):
+    user.turns("one", "mend add")
+    ended = inside(user.root, "sessions", *args.split())
+    assert ended.code == 2 and ended.err.startswith("coder: ")
+
+
+@pytest.mark.parametrize(
+    "args", ["--continue run x", "--plain --continue --resume one", "--resume= --plain", "--plain ask x"]
+)
+def test_going_on_is_for_the_faces_with_a_person(tmp_path: Path, args: str):
+    assert inside(make_repository(tmp_path / "repo"), *args.split()).code == 2

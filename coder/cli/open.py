@@ -28,9 +28,13 @@ def session_opener(setup: Setup, options: SessionOptions, resume: str = "") -> O
         for message in recover(location, setup.places):
             emit(Notice(message, "warning"))
         repository = Repository(location, setup.places, session_id)
-        session = Session(
-            repository, setup.settings, setup.places, emit, ask, id=session_id, options=options, resume=bool(resume)
-        )
+        try:
+            session = Session(
+                repository, setup.settings, setup.places, emit, ask, id=session_id, options=options, resume=bool(resume)
+            )
+        except BaseException:
+            repository.close()
+            raise
         retention = setup.settings.state.retention_days
         threading.Thread(target=prune_daily, args=(setup.places, retention), daemon=True).start()
         return session

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from coder.errors import UserError
+from coder.events import EvidenceReady
 from coder.plain.console import Console
 from coder.plain.lines import cost_lines, evidence_lines, plan_lines
 from coder.plain.review import edit_text, show_diff
@@ -14,7 +15,7 @@ from coder.session.session import Session
 from coder.session.sessions import find_session, fork_session, list_sessions
 from coder.store import Places
 from coder.text import visible_line
-from coder.values import Proposal
+from coder.values import Evidence, Proposal
 
 Value = TypeVar("Value")
 
@@ -30,6 +31,7 @@ class Room:
     wait: Callable[[Awaitable[Value]], Value]
     do: Callable[[Awaitable[object]], None]
     proposal: Proposal | None = None
+    tests: EvidenceReady | None = None
     leaving: bool = False
 
 
@@ -116,7 +118,8 @@ def _diff(room: Room, rest: str) -> None:
 
 
 def _test(room: Room, rest: str) -> None:
-    for line in evidence_lines(room.session.evidence, room.session.triage):
+    tests = room.tests or EvidenceReady(Evidence())
+    for line in evidence_lines(tests.evidence, tests.triage):
         room.console.show(line)
 
 

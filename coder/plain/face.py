@@ -166,6 +166,8 @@ class Face:
                 self._session_usd = event.session_usd
             case events.ProposalReady(proposal) if self._room is not None:
                 self._room.proposal = proposal
+            case events.EvidenceReady() if self._room is not None:
+                self._room.tests = event
             case events.TurnStarted() if self._running is None:  # of a session that is resumed
                 self._console.say(f"\n> {event.task}")
             case events.TurnFinished():
