@@ -48,7 +48,7 @@ class Explainer:
 
     def _declared(self, symbols: Sequence[Symbol]) -> str:
         """The declared name that holds the most of the task, "" if none holds anything rare."""
-        rare = 0.3 * self._matches[0].weight if self._matches else 0.0
+        rare = 0.1 * self._matches[0].weight if self._matches else 0.0
         weights = {match.term.number: match.weight for match in self._matches if match.weight > rare}
         best, name = 0.0, ""
         for symbol in symbols:
