@@ -26,7 +26,7 @@ from coder.events import (
 )
 from coder.tui.commands import COMMANDS
 from coder.tui.door import ScreenOptions, TrustQuestion
-from coder.tui.keys import ALL
+from coder.tui.keys import ALL, shown
 from coder.values import ContextEntry, ContextPlan, Evidence, TestReport, TriageCard, Usage
 from tests.screen_kit import PLAIN, Shown, drive
 from tests.scripted import Scripted, streaming, telling
@@ -458,3 +458,12 @@ def test_the_end_is_followed_until_the_reader_scrolls_away() -> None:
         await screen.sees("something new")
 
     drive(telling(ReplyFinished(lines)), act)
+
+
+def test_the_readme_names_every_key_and_command_of_the_screen() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    for key in ALL.values():
+        assert f"`{key.id}` | {key.words} |" in readme
+        assert all(f"`{name}`" in readme for name in shown(key.keys).split(", "))
+    for command in COMMANDS:
+        assert f"`/{command.name}{f' {command.usage}' if command.usage else ''}` | {command.summary} |" in readme
