@@ -149,7 +149,7 @@ def test_retry_after_is_honoured_and_shown() -> None:
     assert heard.kinds(RetryWaiting)[0].seconds >= 0.4
 
 
-@pytest.mark.parametrize("wish", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize("wish", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"])
 def test_a_wait_beyond_the_budget_is_not_begun(wish: str) -> None:
     _, heard = talk([rate_limited(wish), text("never")], chosen=settings(retry_budget=1.0))
     assert isinstance(heard.error, TemporaryApiError)

@@ -12,8 +12,8 @@ from coder.values import FileDiff
 
 def check_patch(patch: bytes, shown: Iterable[FileDiff]) -> None:
     """Raises Failed unless unidiff finds as many hunks, added and removed lines in `patch` as `shown` has."""
-    from unidiff.patch import PatchSet
     from unidiff.errors import UnidiffParseError
+    from unidiff.patch import PatchSet
 
     # Bytes as characters one to one, and lines that end at a line feed only: a lone CR is content.
     lines = io.StringIO(patch.decode("latin-1"), newline="\n")
