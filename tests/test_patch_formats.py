@@ -129,8 +129,11 @@ def test_v4a_is_read_leniently(text: str):
 
 @pytest.mark.parametrize(
     "above",
-    ["a.py\n", "a.py:\n", "**a.py**\n", "`a.py`\n", "### a.py\n", "File: a.py\n", "# a.py\n", "// a.py\n", "1. `a.py`\n", "a.py\n```python\n", "```python a.py\n", "```\na.py\n"],
-)  # fmt: skip
+    [
+        *("a.py\n", "a.py:\n", "**a.py**\n", "`a.py`\n", "### a.py\n", "File: a.py\n", "# a.py\n", "// a.py\n"),
+        *("1. `a.py`\n", "a.py\n```python\n", "```python a.py\n", "```\na.py\n"),
+    ],
+)
 def test_a_block_finds_its_path_line(above: str):
     fence = "```\n" if "```" in above else ""
     text = above + "<<<<<<< SEARCH\n    return 1\n=======\n    return 10\n>>>>>>> REPLACE\n" + fence

@@ -62,6 +62,7 @@ def resolve_edits(edits: Sequence[Edit], view: TreeView) -> Resolution:
         if result is not None:
             results.append(result)
     problems += _collisions(results, plans, view)
+    problems += [_unveiled(result) for result in results if looks_secret(result.old_path) > looks_secret(result.path)]
     if not problems and not results:
         problems.append(Problem(plans[0].path, 0, "malformed", "the edit changes nothing"))
     if problems:
@@ -78,6 +79,11 @@ def resolve_edits(edits: Sequence[Edit], view: TreeView) -> Resolution:
 
 def _refused(*problems: Problem) -> PatchRefused:
     return PatchRefused(problems, feedback(problems))
+
+
+def _unveiled(result: FileResult) -> Problem:
+    """A secret under a name that neither ignore rules nor coder take for one would soon be committed or sent."""
+    return Problem(result.old_path, 0, "forbidden", f"by its name it holds secrets; {result.path} would not tell")
 
 
 def _collisions(results: Sequence[FileResult], plans: Sequence[Plan], view: TreeView) -> list[Problem]:
