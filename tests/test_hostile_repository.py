@@ -15,3 +15,12 @@ def test_a_bad_file_of_a_trusted_repository_keeps_nobody_from_taking_back(tmp_pa
     assert coder(root, "undo", "--yes").code == 0
     assert coder(root, "trust", "remove").code == 0
     assert coder(root, "trust", "list").out == ""
+
+
+def test_an_edit_does_not_move_a_secret_to_a_name_that_hides_it(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "repo", {".gitignore": ".env\n"})
+    (root / ".env").write_text("KEY=1\n")
+    rename = "diff --git a/.env b/notes.txt\nsimilarity index 100%\nrename from .env\nrename to notes.txt\n"
+    ended = coder(root, "apply", "-", stdin=rename)
+    assert (ended.code, (root / ".env").exists(), (root / "notes.txt").exists()) == (1, True, False)
+    assert "secrets" in ended.err
