@@ -73,6 +73,7 @@ def run_task(
         verbose=shared.verbose,
         secrets=doors.known_secrets(),
         log=doors.write_log,
+        places=setup.places,
     )
     session = SessionOptions(mode=mode, checks=checks, destination=destination, trusted=setup.trusted)
     opener = session_opener(setup, session)

@@ -56,6 +56,7 @@ def _triage(ctx: click.Context, command: tuple[str, ...], options: dict[str, Any
         verbose=shared.verbose,
         secrets=secrets,
         log=doors.write_log,
+        places=setup.places,
     )
     junit, logs = (tuple(map(_located, options[name])) for name in ("junit", "logs"))
     failures = Failures(junit, logs, command, options["sandbox"], secrets)

@@ -19,11 +19,13 @@ from coder import events
 from coder.errors import ApiError, CoderError, Exit, Failed, Interrupted, LimitReached
 from coder.events import Ask, Emit
 from coder.headless import result as results
+from coder.headless.log import EventLog
 from coder.headless.progress import Progress
 from coder.headless.stream import event_object
 from coder.headless.text import summary_text
 from coder.session import policy
 from coder.session.outcome import Outcome
+from coder.store import Places
 from coder.values import Checkpoint, Evidence, FileDiff, TriageCard, Usage
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -33,7 +35,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 class Output:
     """What is printed: the format on stdout, the result object into `file`, the test report into `junit`.
 
-    `log` keeps the trace of a bug and says where, or "".
+    `log` keeps the trace of a bug and says where, or "". Facts are logged below `places`, where these are given.
     """
 
     format: Literal["text", "json", "jsonl", "patch", "markdown"] = "text"
@@ -43,6 +45,7 @@ class Output:
     verbose: bool = False
     secrets: tuple[str, ...] = ()
     log: Callable[[str], str] = lambda _: ""
+    places: Places | None = None
 
 
 class Work(Protocol):
@@ -83,6 +86,7 @@ class _Run:
 
     job: Job
     progress: Emit
+    log: EventLog | None
     result: dict[str, Any] = field(default_factory=results.empty_result)
     started: float = field(default_factory=time.monotonic)
     seq: int = 0
@@ -98,7 +102,12 @@ def run(job: Job) -> int:
     """Carry out the job and print its result; returns the exit code. Raises nothing that has a code of its own."""
     output = job.output
     progress = Progress(quiet=output.quiet, verbose=output.verbose, secrets=output.secrets)
-    return asyncio.run(_main(_Run(job, progress)))
+    log = EventLog(output.places, verbose=output.verbose, secrets=output.secrets) if output.places else None
+    code = asyncio.run(_main(_Run(job, progress, log)))
+    if log:
+        log.write(f"ended with {code}")
+        log.close()
+    return code
 
 
 async def _main(run: _Run) -> int:
@@ -197,6 +206,8 @@ def _emit(run: _Run, event: events.Event) -> None:
     if isinstance(event, events.Notice) and event.level == "warning":
         run.result["warnings"].append(event.text)
     run.progress(event)
+    if run.log:
+        run.log(event)
     line = event_object(event) if run.job.output.format == "jsonl" else None
     if line is None or run.unprinted:
         return
