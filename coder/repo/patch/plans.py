@@ -56,8 +56,13 @@ def _assign(edit: Edit, plans: list[Plan], targets: Targets) -> None:
 
 
 def _made_earlier(edit: Edit, plans: list[Plan], targets: Targets) -> Plan | None:
+    """The plan that creates the edit's file or renames another to its name. Raises BadEdit if the tree has a file of
+    that name too, and it stays: nothing tells which of the two is meant."""
     for plan in plans:
         if plan.path != plan.source and plan.path in (edit.path, *edit.also):
+            gone = any(other.source == plan.path and other.edits[-1].action == "delete" for other in plans)
+            if targets.known(plan.path) and not gone:
+                raise BadEdit("exists", "the edit makes a file of this name, and there already is one", plan.path)
             return plan
     return None
 
