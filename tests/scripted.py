@@ -33,6 +33,8 @@ class Scripted:
         self.answers: list[object] = []
         self.chosen: list[tuple[str, str]] = []
         self.closed = False
+        self.plan_text = ""
+        self.past: tuple[Event, ...] = ()
         self.planned = ContextPlan(1_000, 10, ())
         emit(SessionStarted("scripted", "/home/ada/shop", "main", "gpt-5.4-mini", "bubblewrap"))
 
@@ -50,6 +52,24 @@ class Scripted:
 
     async def plan(self, task: str = "") -> ContextPlan:
         return self.planned
+
+    def replay(self) -> tuple[Event, ...]:
+        return self.past
+
+    async def carry_out(self, plan: str) -> None:
+        self.chosen.append(("carry out", plan))
+
+    async def compact(self) -> None:
+        self.chosen.append(("compact", ""))
+
+    def set_mode(self, mode: str) -> None:
+        self.chosen.append(("mode", mode))
+
+    def set_model(self, model: str) -> None:
+        self.chosen.append(("model", model))
+
+    def set_effort(self, effort: str) -> None:
+        self.chosen.append(("effort", effort))
 
     def pin(self, path: str) -> None:
         self.chosen.append(("pin", path))

@@ -128,7 +128,7 @@ def test_what_runs_now_is_told_harmlessly() -> None:
         for event in EVENTS:
             if not isinstance(event, TurnFinished):
                 screen.app._tell(event)
-                screen.app._refresh_rows()
+                screen.app.refresh_rows()
                 await screen.pilot.pause(0)
                 assert_harmless(screen)
         screen.app.turns._task = None

@@ -8,7 +8,9 @@ import pytest
 from coder.events import (
     ApproveCommand,
     ApproveSpending,
+    Ask,
     ContextPlanned,
+    Emit,
     EvidenceReady,
     Notice,
     ReplyFinished,
@@ -22,6 +24,8 @@ from coder.events import (
     TextDelta,
     ToolFinished,
     ToolStarted,
+    TurnFinished,
+    TurnStarted,
     UsageRecorded,
 )
 from coder.tui.commands import COMMANDS
@@ -142,6 +146,21 @@ def test_a_fault_is_told_and_the_next_turn_works() -> None:
         await screen.sees("done · $0")
 
     drive(fails, act)
+
+
+def test_a_resumed_session_shows_its_past_and_goes_on() -> None:
+    async def open_session(emit: Emit, ask: Ask) -> Scripted:
+        session = Scripted(emit, ask, telling(ReplyFinished("Once more.")))
+        session.past = (TurnStarted(1, "rename it"), ReplyFinished("Renamed."), TurnFinished("done", ""))
+        return session
+
+    async def act(screen: Shown) -> None:
+        await screen.sees("Renamed.")
+        await screen.write("again")
+        text = await screen.sees("Once more.")
+        assert text.index("▌ rename it") < text.index("▌ again")
+
+    drive(telling(), act, open_session=open_session)
 
 
 # ── composer ──
@@ -267,6 +286,35 @@ def test_undo_asks_before_it_takes_back() -> None:
         await screen.write("/undo")
         await screen.press("y")
         await screen.sees("✓ undone  1 file")
+
+    drive(telling(), act)
+
+
+def test_a_plan_is_made_and_carried_out() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.until(lambda: bool(screen.sessions))
+        await screen.write("/go")
+        await screen.sees("there is no plan yet")
+        await screen.write("/plan rename the shop")
+        await screen.until(lambda: screen.session.tasks == ["rename the shop"])
+        screen.session.plan_text = "1. rename it"
+        await screen.write("/go")
+        await screen.until(lambda: ("carry out", "1. rename it") in screen.session.chosen)
+        assert screen.session.chosen[0] == ("mode", "plan")
+
+    drive(telling(), act)
+
+
+def test_model_effort_pins_and_compaction_reach_the_session() -> None:
+    wanted = [("model", "gpt-6-luna"), ("effort", "high"), ("mode", "edit"), ("pin", "a.py"), ("drop", "b.py")]
+
+    async def act(screen: Shown) -> None:
+        await screen.until(lambda: bool(screen.sessions))
+        for command in ("/model gpt-6-luna", "/effort high", "/edit", "/pin a.py", "/drop b.py", "/compact"):
+            await screen.write(command)
+            await screen.pilot.pause(0.02)
+        await screen.until(lambda: screen.session.chosen == [*wanted, ("compact", "")])
+        await screen.sees("gpt-6-luna")
 
     drive(telling(), act)
 

@@ -6,7 +6,6 @@ Heavy work (opening the repository, importing the SDK) happens in threads after 
 import asyncio
 import gc
 import os
-import traceback
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
@@ -20,7 +19,6 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
-from coder.errors import CoderError
 from coder.events import ContextPlanned, Event, ProposalReady, TurnFinished
 from coder.tui import commands
 from coder.tui.activity import activity_of
@@ -205,7 +203,7 @@ class CoderApp(App[int]):
         with self.batch_update():
             for event in message.batch:
                 self._tell(event)
-        self._refresh_rows()
+        self.refresh_rows()
 
     def _tell(self, event: Event) -> None:
         self.facts.take(event)
@@ -220,7 +218,7 @@ class CoderApp(App[int]):
         elif isinstance(event, TurnFinished):
             self._announce()
 
-    def _refresh_rows(self) -> None:
+    def refresh_rows(self) -> None:
         base, running = self.screen_stack[0], self.turns.running
         base.query_one(Status).refresh()
         base.query_one(Activity).show(self._words if running else "", len(self.turns.waiting))
@@ -245,14 +243,18 @@ class CoderApp(App[int]):
         self._quit_armed = False
         if message.text.startswith("/") and commands.run(self, message.text):
             return
-        self.turns.waiting.append(message.text)
+        self.submit(message.text)
+
+    def submit(self, task: str) -> None:
+        """Run the task, after those that wait."""
+        self.turns.waiting.append(task)
         self._next_turn()
 
     def _next_turn(self) -> None:
         if self.turns.start():
             self._words = "preparing"
             self._seconds.resume()
-        self._refresh_rows()
+        self.refresh_rows()
 
     def _turn_ended(self, error: BaseException | None) -> None:
         if self._bridge is not None:
@@ -268,15 +270,8 @@ class CoderApp(App[int]):
             stopped = isinstance(message.error, asyncio.CancelledError)
             exit = getattr(message.error, "exit", None)
             self._tell(TurnFinished("interrupted" if stopped else exit.status if exit else "failed", ""))
-        match message.error:
-            case None | asyncio.CancelledError():
-                pass
-            case CoderError() as error:
-                self.conversation.say(error.message, "error", error.hint)
-            case error:
-                traceback.print_exception(error)  # fd 2 is the log
-                where = f"the details are in {self.options.log}" if self.options.log else ""
-                self.conversation.say(f"a bug of coder: {type(error).__name__}: {error}", "error", where)
+        if message.error is not None and not isinstance(message.error, asyncio.CancelledError):
+            self.conversation.tell_fault(message.error, self.options.log)
         self._next_turn()
 
     def on_composer_edited(self, message: Composer.Edited) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from coder.errors import CoderError
+from coder.errors import CoderError, UserError
 from coder.text import visible_line
 from coder.tui.confirm import Confirm
+from coder.tui.turns import ApprovedPlan
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -84,7 +85,76 @@ def _panel(name: str) -> Callable[[CoderApp, str], None]:
 
 
 def _model(app: CoderApp, rest: str) -> None:
-    app.conversation.say(f"the model is {visible_line(app.facts.model or app.options.model)}")
+    if not rest:
+        app.conversation.say(f"the model is {visible_line(app.facts.model or app.options.model)}")
+        return
+
+    async def change(session: SessionLike) -> None:
+        session.set_model(rest)
+        app.facts.model = rest
+        app.refresh_rows()
+
+    _with_session(app, change)
+
+
+def _effort(app: CoderApp, rest: str) -> None:
+    async def change(session: SessionLike) -> None:
+        session.set_effort(rest)
+
+    _with_session(app, change)
+
+
+def _plan_first(app: CoderApp, rest: str) -> None:
+    async def change(session: SessionLike) -> None:
+        session.set_mode("plan")
+        if rest:
+            app.submit(rest)
+
+    _with_session(app, change)
+
+
+def _edit(app: CoderApp, rest: str) -> None:
+    async def change(session: SessionLike) -> None:
+        session.set_mode("edit")
+
+    _with_session(app, change)
+
+
+def _go(app: CoderApp, rest: str) -> None:
+    """Carry out the last plan, with `edit` as the user's editor leaves it."""
+
+    async def go(session: SessionLike) -> None:
+        plan = session.plan_text
+        if not plan.strip():
+            raise UserError("there is no plan yet", "make one: /plan TASK")
+        if rest == "edit":
+            from coder.tui.editor import edit
+
+            plan = edit(app, f"{plan.strip()}\n".encode("utf-8", "surrogateescape"), ".md").decode("utf-8", "replace")
+        if plan.strip():
+            app.submit(ApprovedPlan(plan))
+
+    if app.turns.running:
+        app.conversation.say("a plan is carried out once the turn is over", "warning")
+    else:
+        _with_session(app, go)
+
+
+def _compact(app: CoderApp, rest: str) -> None:
+    if app.turns.running:
+        app.conversation.say("the conversation can be compacted once the turn is over", "warning")
+    else:
+        _with_session(app, lambda session: session.compact())
+
+
+def _choose(what: str) -> Callable[[CoderApp, str], None]:
+    def run(app: CoderApp, rest: str) -> None:
+        if rest:
+            choose_file(app, rest, what)
+        else:
+            app.conversation.say("no file was named", "warning", f"as in: /{what} src/app.py")
+
+    return run
 
 
 def _theme(app: CoderApp, rest: str) -> None:
@@ -129,10 +199,17 @@ COMMANDS: tuple[Command, ...] = (
     Command("diff", "", "Look at the last proposal again", _diff),
     Command("undo", "[CHECKPOINT]", "Take back what was applied last", _undo),
     Command("context", "[TASK]", "What the model sees of the repository; pin and drop files", _context),
+    Command("pin", "PATH", "Show this file in full from now on", _choose("pin")),
+    Command("drop", "PATH", "Leave this file out from now on", _choose("drop")),
+    Command("plan", "[TASK]", "Plan first: nothing is edited until /go", _plan_first),
+    Command("go", "[edit]", "Carry out the last plan, after editing it in $EDITOR", _go),
+    Command("edit", "", "Leave plan mode", _edit),
     Command("test", "", "Test runs of this turn and the triage of failures", _panel("tests")),
     Command("agents", "", "Calls of the small models", _panel("agents")),
     Command("cost", "", "Tokens and money by role and model", _panel("cost")),
-    Command("model", "", "The model that writes", _model),
+    Command("model", "[NAME]", "The model that plans and edits, from the next turn on", _model),
+    Command("effort", "LEVEL", "How much it reasons: none, low, medium, high, xhigh", _effort),
+    Command("compact", "", "Leave older steps out of the conversation", _compact),
     Command("theme", "[NAME]", "Choose the colours", _theme),
     Command("clear", "", "Empty the screen; the session goes on", _clear),
     Command("quit", "", "Leave coder", _quit),

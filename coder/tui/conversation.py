@@ -1,5 +1,9 @@
 """The conversation: tells the session's events as blocks, one kind of block per kind of event."""
 
+import traceback
+from pathlib import Path
+
+from coder.errors import CoderError
 from coder.events import (
     Applied,
     ContextPlanned,
@@ -55,6 +59,15 @@ class Conversation(Transcript):
     def say(self, text: str, level: str = "info", hint: str = "") -> None:
         """A line of the screen's own."""
         self.add(messages.Notice(text, level, hint))
+
+    def tell_fault(self, error: BaseException, log: Path | None) -> None:
+        """What ended a turn, or kept the session from opening."""
+        if isinstance(error, CoderError):
+            self.say(error.message, "error", error.hint)
+            return
+        traceback.print_exception(error)  # fd 2 is the log
+        where = f"the details are in {log}" if log else ""
+        self.say(f"a bug of coder: {type(error).__name__}: {error}", "error", where)
 
     def tell(self, event: Event, price: str = "") -> None:
         """Show one event. `price` is what the session has cost so far, in words."""

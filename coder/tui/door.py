@@ -3,22 +3,37 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from coder.events import Ask, Emit
+from coder.events import Ask, Emit, Event
 from coder.values import ContextPlan
 
 
 class SessionLike(Protocol):
-    """A conversation on one repository. All methods run in the screen's event loop and leave it free."""
+    """A conversation on one repository. Coroutines run in the screen's event loop and leave it free."""
 
     id: str
+    plan_text: str
 
     async def run(self, task: str) -> object: ...
+
+    def replay(self) -> Sequence[Event]:
+        """The past of a resumed session, to be told anew; blocking."""
+        ...
 
     async def undo(self, checkpoint_id: str = "") -> object: ...
 
     async def plan(self, task: str = "") -> ContextPlan: ...
+
+    async def carry_out(self, plan: str) -> object: ...
+
+    async def compact(self) -> object: ...
+
+    def set_mode(self, mode: Literal["edit", "ask", "plan"]) -> None: ...
+
+    def set_model(self, model: str) -> None: ...
+
+    def set_effort(self, effort: str) -> None: ...
 
     def pin(self, path: str) -> None: ...
 

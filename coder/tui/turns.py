@@ -9,6 +9,10 @@ from coder.tui.door import OpenSession, SessionLike
 CLOSING_S = 2.0  # how long a cancelled turn may take to put things in order before the screen leaves without it
 
 
+class ApprovedPlan(str):
+    """A waiting task that is a plan to be carried out."""
+
+
 class Turns:
     """`ended` is called after the opening and after each turn, with what ended it early or None."""
 
@@ -20,7 +24,7 @@ class Turns:
         warm: Sequence[Callable[[], None]] = (),
     ) -> None:
         self.session: SessionLike | None = None
-        self.waiting = [first] if first else []
+        self.waiting: list[str] = [first] if first else []
         self._open_session = open_session
         self._ended = ended
         self._warm = warm
@@ -36,7 +40,10 @@ class Turns:
 
     async def _open(self, emit: Emit, ask: Ask) -> None:
         try:
-            self.session = await self._open_session(emit, ask)
+            session = await self._open_session(emit, ask)
+            for event in await asyncio.to_thread(session.replay):
+                emit(event)
+            self.session = session
         except Exception as error:
             self._ended(error)
         else:
@@ -54,7 +61,7 @@ class Turns:
     async def _run(self, session: SessionLike, task: str) -> None:
         fault: BaseException | None = None
         try:
-            await session.run(task)
+            await (session.carry_out(task) if isinstance(task, ApprovedPlan) else session.run(task))
         except (Exception, asyncio.CancelledError) as error:
             fault = error
         self._task = None
