@@ -41,9 +41,11 @@ def environ(tmp_path: Path, **more: str) -> dict[str, str]:
     return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **more}
 
 
-def screen(root: Path, **more: str) -> Terminal:
-    """`coder` without arguments, as a user starts it."""
-    return Terminal([sys.executable, "-m", "coder"], env=environ(root, **more), cwd=str(root), size=(110, 36))
+def screen(root: Path, *arguments: str, **more: str) -> Terminal:
+    """`coder` as a user starts it."""
+    return Terminal(
+        [sys.executable, "-m", "coder", *arguments], env=environ(root, **more), cwd=str(root), size=(110, 36)
+    )
 
 
 def test_a_task_is_typed_reviewed_partly_accepted_and_applied(root: Path) -> None:
@@ -65,6 +67,24 @@ def test_a_task_is_typed_reviewed_partly_accepted_and_applied(root: Path) -> Non
         assert not modes_left_on(bytes(terminal.raw))
         assert terminal.current_modes() == terminal.modes
     assert (root / "notes.txt").read_text() == BEFORE.replace("line 3\n", "LINE 3\n")
+
+
+def test_a_session_goes_on_where_it_was_left(root: Path) -> None:
+    with FakeOpenAI([text("Kept in mind."), text("You said seven.")]) as server:
+        with screen(root, **server.environ()) as terminal:
+            terminal.wait_for(READY)
+            terminal.send("remember seven\r")
+            terminal.wait_for("Kept in mind.", 30)
+            terminal.wait_for("unchanged")
+            terminal.send("\x11")
+            assert terminal.wait() == 0
+        with screen(root, "--continue", **server.environ()) as terminal:
+            terminal.wait_for("Kept in mind.", 30)
+            terminal.send("what did I say?\r")
+            terminal.wait_for("You said seven.", 30)
+            terminal.send("\x11")
+            assert terminal.wait() == 0
+        assert not server.refusals
 
 
 def test_a_task_and_a_hunk_are_written_in_the_users_editor(root: Path, tmp_path: Path) -> None:
