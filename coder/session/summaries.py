@@ -35,7 +35,7 @@ from coder.values import Usage
 PARALLEL = 8  # calls under way at once
 READ_BYTES = 4_000_000  # of contents held at a time while texts are counted
 LEFT_OUT = ("vendored", "generated", "data")  # kinds that are summarised only when they are named
-TYPICAL_OUTPUT = 170  # tokens of one file's summary: an assumption of the forecast, not measured; usage is booked exactly
+TYPICAL_OUTPUT = 170  # tokens of one summary: an assumption of the forecast only; usage is booked exactly
 FILE_TAGS = 30  # tokens of the marks around a file
 
 
