@@ -192,7 +192,7 @@ def test_a_model_that_cannot_call_tools_works_by_text() -> None:
 
 def test_a_named_provider_of_the_user_is_used_with_its_key_and_quirks() -> None:
     with FakeOpenAI([text("ok")], key="secret-key-123") as server:
-        own = {"base_url": server.base_url, "api_key_env": "MINE", "api": "chat", "quirks": ["max_tokens"]}
+        own = {"base_url": server.base_url, "api_key_env": "MINE", "api": "chat", "quirks": ("max_tokens",)}
         chosen = settings(provider="mine", providers={"mine": own})
         replies, _ = ask([], chosen, environ={"MINE": "secret-key-123"})
         assert replies[0].text == "ok"

@@ -206,7 +206,7 @@ def test_a_fault_in_one_tool_does_not_take_all_tools_away() -> None:
 
 
 def test_the_next_model_of_the_chain_takes_over_and_that_is_said() -> None:
-    chosen = settings(roles={"coder": {"fallback": ["gpt-5.4-nano"]}})
+    chosen = settings(roles={"coder": {"fallback": ("gpt-5.4-nano",)}})
     reply, heard = talk({"gpt-5.4-mini": [not_found("gpt-5.4-mini")], "gpt-5.4-nano": [text("hi")]}, chosen=chosen)
     assert (reply.text, reply.model) == ("hi", "gpt-5.4-nano")
     assert any("going on with gpt-5.4-nano" in warning for warning in heard.client.warnings)
@@ -216,7 +216,7 @@ def test_a_structured_reply_that_is_no_json_goes_to_the_next_model() -> None:
     async def ask(client: Client, show: Any) -> Reply:
         return await client.reply(request(role="triager", model="gpt-5.4-nano", tools=(), schema=SCHEMA))
 
-    chosen = settings(roles={"triager": {"fallback": ["gpt-5.4-mini"]}})
+    chosen = settings(roles={"triager": {"fallback": ("gpt-5.4-mini",)}})
     script = {"gpt-5.4-nano": [text("sure!")], "gpt-5.4-mini": [structured({"label": "x"})]}
     reply, heard = talk(script, ask, chosen=chosen)
     assert reply.text == '{"label": "x"}'
@@ -228,7 +228,7 @@ def test_a_structured_reply_that_is_no_json_goes_to_the_next_model() -> None:
 
 @pytest.mark.parametrize("answer", [quota(), status(401, "no", "invalid_api_key")])
 def test_no_other_model_is_tried_when_key_or_credit_is_the_problem(answer: Any) -> None:
-    _, heard = talk([answer], chosen=settings(roles={"coder": {"fallback": ["gpt-5.4-nano"]}}))
+    _, heard = talk([answer], chosen=settings(roles={"coder": {"fallback": ("gpt-5.4-nano",)}}))
     assert isinstance(heard.error, ApiError)
     assert len(heard.server.requests) == 1
 

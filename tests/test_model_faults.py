@@ -149,8 +149,9 @@ def test_retry_after_is_honoured_and_shown() -> None:
     assert heard.kinds(RetryWaiting)[0].seconds >= 0.4
 
 
-@pytest.mark.parametrize("wish", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"])
-def test_a_wait_beyond_the_budget_is_not_begun(wish: str) -> None:
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_wait_beyond_the_budget_is_not_begun(form: str) -> None:
+    wish = "3600" if form == "seconds" else formatdate(time.time() + 3600, usegmt=True)
     _, heard = talk([rate_limited(wish), text("never")], chosen=settings(retry_budget=1.0))
     assert isinstance(heard.error, TemporaryApiError)
     assert re.search(r"asks to wait 3[56]\d\d s", heard.error.message)

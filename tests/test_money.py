@@ -163,7 +163,7 @@ def test_money_is_never_negative_or_absurd(root: Path) -> None:
 def test_what_was_spent_is_told_when_the_run_fails(root: Path) -> None:
     before = state_of(root)
     with FakeOpenAI([free_text_call("apply_patch", FIX), text("never").stall(2, 30)]) as server:
-        flags = ["--no-test", "--timeout", "4", "--output", "json"]
+        flags = ["--no-test", "--timeout", "10", "--output", "json"]
         ended = coder(root, "run", "mend", *flags, env=server.environ())
     assert (ended.code, state_of(root)) == (5, before)
     (usage,) = ended.result["usage"]
