@@ -16,7 +16,7 @@ from tests.fake_openai import FakeOpenAI, free_text_call, text
 from tests.schemas import check_line, check_result
 from tests.work import FIX, FIXED, UNITTEST, coder, git, make_repository, state_of
 
-MARK = "61.37"  # how long the test command sleeps; nobody else's does exactly so
+MARK = f"61.{os.getpid()}"  # seconds to sleep, and by them a worker knows its own sleepers
 SLEEPING = f"{sys.executable} -c 'import time; time.sleep({MARK})'"
 
 
@@ -35,6 +35,7 @@ def start(root: Path, server: FakeOpenAI, *flags: str, **options: Any) -> subpro
         cwd=root,
         env={**os.environ, **server.environ()},
         stdin=subprocess.DEVNULL,
+        bufsize=0,  # what is read line by line must not be held back from communicate()
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 

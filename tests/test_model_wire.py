@@ -80,9 +80,9 @@ def test_the_event_that_a_stream_without_a_last_blank_line_held_counts_if_it_is_
 
 
 WORDS = """item response type id call_id name arguments content text choices delta usage code tool_calls function error
-message output_index status input_tokens_details incomplete_details finish_reason refusal index""".split()  # noqa: SIM905
+message output_index status input_tokens_details incomplete_details finish_reason refusal index""".split()
 KINDS = """response.output_item.done response.completed response.incomplete response.failed error message [DONE]
-response.output_text.delta function_call custom_tool_call reasoning stop length""".split()  # noqa: SIM905
+response.output_text.delta function_call custom_tool_call reasoning stop length""".split()
 
 
 def noise(draw: random.Random, depth: int = 0) -> Any:
