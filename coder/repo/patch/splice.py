@@ -99,7 +99,8 @@ def with_last_end(file: FileText, newline: bool) -> FileText:
 
 
 def _check_encoding(file: FileText, line: Line) -> None:
-    if not file.utf8 and not line.text.isascii() and not any("\udc80" <= c <= "\udcff" for c in line.text):
+    text = line.text.removeprefix(BOM)  # the mark is the file's, whatever its encoding turns out to be
+    if not file.utf8 and not text.isascii() and not any("\udc80" <= c <= "\udcff" for c in text):
         raise BadEdit("malformed", "the file is not UTF-8: an added line with non-ASCII characters would mix encodings")
 
 

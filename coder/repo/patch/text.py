@@ -30,7 +30,7 @@ class FileText:
     @classmethod
     def of(cls, content: bytes) -> "FileText":
         text = content.decode("utf-8", "surrogateescape")
-        bom = text.startswith(BOM)
+        bom = text.startswith(BOM) and text != BOM  # alone it is all that a line of a diff can speak of
         if bom:
             text = text[1:]
         utf8 = text.isascii() or _UNDECODED.search(text) is None

@@ -32,15 +32,16 @@ def updated(path: str, content: FileText, hunks: Sequence[Hunk], literal_ends: b
     """
     problems: Problems
     hunks = entities_undone(hunks, content.lines)
+    original = Target(content)
     for loosely in (False, True):
         for in_turn in (False, True):
             heard: list[str] = []
             steps = [[hunk] for hunk in hunks] if in_turn else [hunks]
-            after, number = content, 1
+            target, number = original, 1
             try:
                 for step in steps:
-                    after = _applied(path, after, step, literal_ends, heard, number, loosely)
-                    number += len(step)
+                    after = _applied(path, target, step, literal_ends, heard, number, loosely)
+                    target, number = Target(after), number + len(step)
             except Problems as found:
                 if not in_turn:
                     problems = found
@@ -50,7 +51,7 @@ def updated(path: str, content: FileText, hunks: Sequence[Hunk], literal_ends: b
                     break
                 continue
             warnings += heard
-            return after
+            return target.text
     raise problems
 
 
@@ -70,14 +71,14 @@ def _may_follow(hunks: Sequence[Hunk], found: Problems, content: FileText, loose
 
 def _applied(
     path: str,
-    content: FileText,
+    target: Target,
     hunks: Sequence[Hunk],
     literal_ends: bool,
     warnings: list[str],
     first: int,
     loosely: bool,
 ) -> FileText:
-    target = Target(content)
+    content = target.text
     problems: list[Problem] = []
     changes: list[Change] = []
     all_placed: list[Placed] = []
