@@ -58,8 +58,12 @@ def _parse_file(section: bytes) -> FileDiff:
         header=header,
         hunks=tuple(_parse_hunks(section[end:])),
         binary=any(line.startswith((b"GIT binary patch", b"Binary files ")) for line in header),
-        protected=protected(name) or protected(old_name),
+        protected=protected(name) or protected(old_name) or _made_executable(old_mode, new_mode),
     )
+
+
+def _made_executable(old_mode: bytes, new_mode: bytes) -> str:
+    return "becomes executable" if new_mode == b"100755" != old_mode else ""
 
 
 def _header_fields(header: Sequence[bytes]) -> dict[bytes, bytes]:
