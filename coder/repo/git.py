@@ -108,7 +108,7 @@ class Git:
 
     `git_dir` None means no repository at all. `config` adds settings that beat every file. `user` lets the user's own
     global configuration speak too (identity, safe.directory, ignore file); a repository's file is read wherever
-    `git_dir` is the user's and not a shadow.
+    `git_dir` is the user's and not a shadow. `borrows` is the user's object store: git without it is no bug.
     """
 
     def __init__(
@@ -119,8 +119,10 @@ class Git:
         env: Mapping[str, str] | None = None,
         config: Mapping[str, str] | None = None,
         user: bool = False,
+        borrows: Path | None = None,
     ) -> None:
         self._cwd = work_tree or git_dir or Path("/")
+        self._borrows = borrows
         self._environment = _clean_environment({**_SAFE_CONFIG, **(config or {})}, user)
         self._environment["GIT_DIR"] = str(git_dir or "/nonexistent")
         if work_tree is not None:
@@ -133,6 +135,8 @@ class Git:
         """The standard output of `git args`. Raises GitError for a status not in `ok`, UserError if git is too old."""
         code, out, err = self.run_code(*args, stdin=stdin, env=env)
         if code not in ok:
+            if self._borrows and not self._borrows.is_dir():
+                raise Failed(f"{self._borrows} is gone", "was the repository moved or removed? start coder again there")
             git_version()  # an old git is the likelier story, and says what to do
             raise GitError(args[0], code, err)
         return out

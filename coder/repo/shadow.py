@@ -72,8 +72,8 @@ class Shadow:
             self.work = Path(tempfile.mkdtemp(prefix=f"{label}-", dir=self.place / "work"))
             self._held.enter_context(locked(self.work / "lock"))
         self.index = self.work / "index"
-        self.trees = Git(self.place, config={"core.bare": "true"})
-        self.files = Git(self.place, location.root)
+        self.trees = Git(self.place, config={"core.bare": "true"}, borrows=location.objects)
+        self.files = Git(self.place, location.root, borrows=location.objects)
 
     @property
     def published_index(self) -> Path:
