@@ -8,6 +8,7 @@ from coder.agents.subagents import Ground, Helpers, triage
 from coder.repo.repository import Repository
 from coder.text import redact
 from coder.values import Evidence, TestReport, TriageCard
+from coder.verify.secrets import secret_values
 
 MAX_LOG_BYTES = 4_000_000
 MAX_CARDS = 5  # clusters that a model call is spent on; the rest keep what the rules say
@@ -19,7 +20,9 @@ async def triage_failures(
 ) -> tuple[TriageCard, ...]:
     """The first cards with the small model's reading of them, the others as they are."""
     diff = repository.patch(snapshot, evidence.tree).decode("utf-8", "replace")
-    return await judge(helpers, find_ground(evidence, diff, lambda path: repository.read(evidence.tree, path)), cards)
+    secrets = secret_values(repository, evidence.tree)
+    ground = find_ground(evidence, diff, lambda path: repository.read(evidence.tree, path), secrets)
+    return await judge(helpers, ground, cards)
 
 
 async def judge(helpers: Helpers, ground: Ground, cards: Sequence[TriageCard]) -> tuple[TriageCard, ...]:
@@ -27,10 +30,12 @@ async def judge(helpers: Helpers, ground: Ground, cards: Sequence[TriageCard]) -
     return (*await triage(helpers, cards[:MAX_CARDS], ground), *cards[MAX_CARDS:])
 
 
-def find_ground(evidence: Evidence, diff: str, read: Callable[[str], bytes | None]) -> Ground:
+def find_ground(
+    evidence: Evidence, diff: str, read: Callable[[str], bytes | None], secrets: tuple[str, ...] = ()
+) -> Ground:
     """The facts about a failed run: its logs, the `diff` under test, and the files of the tree that `read` knows.
 
-    Logs are redacted here: what a model quotes is quoted from this text.
+    Logs are redacted here, of `secrets` and of what looks like one: what a model quotes is quoted from this text.
     """
     failed = [report for report in evidence.reports if not report.ok]
 
@@ -42,16 +47,16 @@ def find_ground(evidence: Evidence, diff: str, read: Callable[[str], bytes | Non
     def excerpt(card: TriageCard) -> str:
         named = [failure for report in failed for failure in report.failures if failure.name in card.tests]
         traces = [failure.trace or failure.message for failure in named[:MAX_TRACES]]
-        return redact("\n\n".join(filter(None, traces))) or "\n".join(map(_read_log, failed))
+        return redact("\n\n".join(filter(None, traces)), secrets) or log
 
-    log = "\n".join(map(_read_log, failed))
-    traces = redact("\n".join(failure.trace for report in failed for failure in report.failures))
+    log = "\n".join(_read_log(report, secrets) for report in failed)
+    traces = redact("\n".join(failure.trace for report in failed for failure in report.failures), secrets)
     return Ground(f"{log}\n{traces}", diff, line_count, excerpt)
 
 
-def _read_log(report: TestReport) -> str:
+def _read_log(report: TestReport, secrets: tuple[str, ...]) -> str:
     try:
         with Path(report.log).open("rb") as file:
-            return redact(file.read(MAX_LOG_BYTES).decode("utf-8", "replace"))
+            return redact(file.read(MAX_LOG_BYTES).decode("utf-8", "replace"), secrets)
     except OSError:
         return ""

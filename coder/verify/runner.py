@@ -22,6 +22,7 @@ from coder.values import Evidence, TestReport
 from coder.verify.commands import TestCommand
 from coder.verify.compare import Difference, all_names, compare, holds
 from coder.verify.reports import extra_environment, make_report, wanted_files
+from coder.verify.secrets import secret_values
 
 Side = Literal["base", "draft"]
 
@@ -115,8 +116,9 @@ class Verifier:
             )
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, changed, True))
+        secrets = (*self._sandbox.secrets, *await asyncio.to_thread(secret_values, self._repository, tree))
         report = await asyncio.to_thread(
-            make_report, command.argv, tree, view.root, result, str(self._sandbox), self._sandbox.secrets
+            make_report, command.argv, tree, view.root, result, str(self._sandbox), secrets
         )
         self._emit(TestFinished(report, side))
         return report
