@@ -217,6 +217,27 @@ def test_a_sparse_checkout_keeps_what_is_outside(ground: Ground, mode: tuple[str
     assert snapshot.withheld == (Withheld("out/b", "outside the sparse checkout"),)
 
 
+def edit_in_the_second_of_the_index(ground: Ground, path: str) -> None:
+    """Change a file to other bytes of the same size so soon after git wrote its index that no time tells them apart."""
+    for _ in range(20):
+        time.sleep(1.02 - time.time() % 1)
+        ground.write(path, "1\n")
+        ground.git("update-index", "--refresh")
+        ground.write(path, "2\n")
+        if int((ground.root / ".git" / "index").stat().st_mtime) == int((ground.root / path).stat().st_ctime):
+            time.sleep(1.02 - time.time() % 1)
+            return
+    raise AssertionError("never within one second")
+
+
+def test_an_edit_in_the_second_of_the_index_is_seen_though_the_index_is_written_anew(ground: Ground):
+    ground.commit(**{"in/a": "1\n", "out/b": "1\n"})
+    ground.git("sparse-checkout", "set", "--no-cone", "/in/")
+    edit_in_the_second_of_the_index(ground, "in/a")
+    with ground.open() as repository:
+        assert contents(repository, repository.snapshot().tree)["in/a"] == b"2\n"
+
+
 def test_intent_to_add_and_conflicts_are_taken_from_the_disk(ground: Ground):
     ground.commit(a="1\n")
     ground.git("checkout", "-q", "-b", "side")

@@ -163,8 +163,10 @@ def _removal(shadow: Shadow, path: str) -> str:
 
 
 def _feed(shadow: Shadow, lines: list[str]) -> None:
+    """Every write of an index needs the files at hand: git then looks again at those that changed in the very second
+    of the index (git's racy-git.txt), since the new index will no longer show that they are in doubt."""
     if lines:
-        shadow.trees.run("update-index", "-z", "--replace", "--index-info", stdin=_records(lines), env=_on(shadow))
+        shadow.files.run("update-index", "-z", "--replace", "--index-info", stdin=_records(lines), env=_on(shadow))
 
 
 def _records(fields: list[str]) -> bytes:
@@ -242,7 +244,7 @@ def _why_not(root: Path, path: str) -> str | None:
 
 
 def _write(shadow: Shadow) -> tuple[str, tuple[TreeFile, ...]]:
-    tree = shadow.trees.run("write-tree", "--missing-ok", env=_on(shadow)).decode("ascii").strip()
+    tree = shadow.files.run("write-tree", "--missing-ok", env=_on(shadow)).decode("ascii").strip()
     return tree, parse_tree(shadow.trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree))
 
 

@@ -74,7 +74,7 @@ def fill_lock(
         shutil.copy2(index, copy)
     env = {"GIT_INDEX_FILE": str(copy)}
     info = index_info(location, entries)
-    shadow.trees.run("update-index", "-z", "--replace", "--index-info", stdin=info, env=env)
+    shadow.files.run("update-index", "-z", "--replace", "--index-info", stdin=info, env=env)
     for path, flag in flags.items():
         if entries.get(path) is not None:
             shadow.files.run("update-index", flag, "--", path, env=env)
