@@ -51,29 +51,30 @@ class Page(RowsView, can_focus=True):
         super().__init__(self._page_rows, id="page")
         self._facts = facts
         self.page = PAGES[0]
-        self._paths: list[str] = []
         self._at = -1
 
     def _page_rows(self, width: int) -> list[Line]:
-        self._paths = []
         match self.page:
             case "context":
-                rows, self._paths = pages.context_rows(self._facts, width)
+                rows = pages.context_rows(self._facts, width)
             case "tests":
                 rows = pages.tests_rows(self._facts, width)
             case "agents":
                 rows = pages.agents_rows(self._facts, width)
             case _:
                 rows = pages.cost_rows(self._facts, width)
-        if 0 <= self._at < len(self._paths) and self.has_focus:
+        if 0 <= self._at < len(self._paths()) and self.has_focus:
             rows[self._at] = tuple((text, f"{style} cursor".strip()) for text, style in rows[self._at])
         return rows
 
+    def _paths(self) -> list[str]:
+        return pages.context_paths(self._facts) if self.page == "context" else []
+
     def action_mark(self, step: int) -> None:
-        at = self._at + step
-        while 0 <= at < len(self._paths) and not self._paths[at]:
+        at, paths = self._at + step, self._paths()
+        while 0 <= at < len(paths) and not paths[at]:
             at += step
-        if not 0 <= at < len(self._paths):
+        if not 0 <= at < len(paths):
             self.scroll_relative(y=step, animate=False)
             return
         self._at = at
@@ -86,8 +87,9 @@ class Page(RowsView, can_focus=True):
         self.scroll_relative(y=pages * max(1, self.scrollable_content_region.height - 1), animate=False)
 
     def action_choose(self, what: Literal["pin", "drop"]) -> None:
-        if 0 <= self._at < len(self._paths) and self._paths[self._at]:
-            self.post_message(Side.Chosen(self._paths[self._at], what))
+        paths = self._paths()
+        if 0 <= self._at < len(paths) and paths[self._at]:
+            self.post_message(Side.Chosen(paths[self._at], what))
 
     def action_next_page(self) -> None:
         self.post_message(Side.Turned(PAGES[(PAGES.index(self.page) + 1) % len(PAGES)]))

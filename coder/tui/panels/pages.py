@@ -12,6 +12,7 @@ from coder.tui.lines import Line, Span, clip, clip_left, clip_middle, wrap, wrap
 from coder.values import Evidence, Usage
 
 MAX_LISTED = 2_000  # rows of one list; a panel is for reading, `coder context` prints all
+CONTEXT_HEAD = 4  # rows of totals above the files
 
 MODE_STYLES = {"full": "good", "part": "good", "outline": "accent", "summary": "accent", "name": "faint"}
 
@@ -30,32 +31,34 @@ def blank() -> Line:
     return (("", ""),)
 
 
-def context_rows(facts: Facts, width: int) -> tuple[list[Line], list[str]]:
-    """The plan, and the path that each row stands for ("" for none)."""
+def context_rows(facts: Facts, width: int) -> list[Line]:
+    """The plan, a row for each file after `CONTEXT_HEAD` rows of totals."""
     plan = facts.plan
     if plan is None:
-        return wrap_text("The plan is made when a turn starts; /context TASK makes one now.", "muted", width), [""] * 9
-    head: list[Line] = [
+        return wrap_text("The plan is made when a turn starts; /context TASK makes one now.", "muted", width)
+    rows: list[Line] = [
         sides([("files", "muted")], [(f"{len(plan.entries):,}", "text")], width),
         sides([("tokens", "muted")], [(f"{tokens(plan.total_tokens)} of {tokens(plan.budget)}", "text")], width),
         sides([("price", "muted")], [(f"{money(plan.cold_usd)} cold, {money(plan.cached_usd)} cached", "text")], width),
         blank(),
     ]
-    rows, paths = list(head), [""] * len(head)
     for entry in plan.entries[:MAX_LISTED]:
         right: list[Span] = [(f"{tokens(entry.tokens):>6} ", "faint"), (f"{entry.mode:<7}", MODE_STYLES[entry.mode])]
         rows.append(sides([(clip_left(visible_line(entry.path), width - 16), "text")], right, width))
-        paths.append(entry.path)
     if len(plan.entries) > MAX_LISTED:
         rows.append(((f"+{len(plan.entries) - MAX_LISTED:,} files", "muted"),))
-        paths.append("")
     if plan.withheld:
         rows += [blank(), ((f"withheld: {count(len(plan.withheld), 'file')}", "warn"),)]
         for withheld in plan.withheld[:MAX_LISTED]:
             rows += wrap(((visible_line(withheld.path), "muted"), (f"  {visible_line(withheld.why)}", "faint")), width)
         if len(plan.withheld) > MAX_LISTED:
             rows.append(((f"+{len(plan.withheld) - MAX_LISTED:,} files", "muted"),))
-    return rows, paths + [""] * (len(rows) - len(paths))
+    return rows
+
+
+def context_paths(facts: Facts) -> list[str]:
+    """The path that each of the first context rows stands for, "" for none; known before any row is laid out."""
+    return [""] * CONTEXT_HEAD + [entry.path for entry in facts.plan.entries[:MAX_LISTED]] if facts.plan else []
 
 
 def verdict_rows(evidence: Evidence, width: int) -> list[Line]:
