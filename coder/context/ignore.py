@@ -4,7 +4,7 @@ Source: gitignore(5). The last pattern that matches decides; a file below an ign
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,35 +72,65 @@ def parse(line: str) -> Pattern | None:
     return Pattern(text, compiled, negated, directories_only)
 
 
+_STAR, _DEEP = "*", "**/"
+
+
 def _translate(pattern: str) -> str:
-    """A regular expression for `pattern`; the possessive forms keep it linear on hostile patterns."""
-    parts, at, last = [], 0, len(pattern)
+    """A regular expression for `pattern`.
+
+    What follows a star is matched at its first place and never again (atomic groups): within one segment of a path
+    that finds whatever there is to find, and a hostile pattern costs no more than the square of the path's length.
+    """
+    sections: list[list[str]] = [[]]
+    for token in _tokens(pattern):
+        if token == _DEEP:
+            sections.append([])
+        else:
+            sections[-1].append(token)
+    first, *deeper = (_section(section) for section in sections)
+    last = f"(?:[^/]*/)*?{deeper.pop()}" if deeper else ""
+    return first + "".join(f"(?>(?:[^/]*/)*?{section})" for section in deeper) + last
+
+
+def _section(tokens: Sequence[str]) -> str:
+    runs: list[str] = [""]
+    for token in tokens:
+        if token == _STAR:
+            runs.append("")
+        else:
+            runs[-1] += token
+    first, *starred = runs
+    last = f"[^/]*{starred.pop()}" if starred else ""
+    return first + "".join(f"(?>[^/]*?{run})" for run in starred) + last
+
+
+def _tokens(pattern: str) -> Iterator[str]:
+    """_STAR, _DEEP and regular expressions for everything else."""
+    at, last = 0, len(pattern)
     while at < last:
         char = pattern[at]
         if pattern.startswith("**/", at) and (at == 0 or pattern[at - 1] == "/"):
-            parts.append("(?:.*/)?")
-            at += 3
+            while pattern.startswith("**/", at):
+                at += 3
+            yield _DEEP
         elif pattern[at:] == "**" and at and pattern[at - 1] == "/":
-            parts.append(".+")
             at = last
+            yield ".+"
         elif char == "*":
             while at < last and pattern[at] == "*":
                 at += 1
-            parts.append("[^/]*")
+            yield _STAR
         elif char == "[" and (end := _bracket_end(pattern, at)) > 0:
             inside = pattern[at + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
             inside = "^" + inside[1:] if inside[0] in "!^" else inside
-            parts.append(f"(?!/)[{inside}]")
             at = end + 1
+            yield f"(?!/)[{inside}]"
+        elif char == "\\" and at + 1 < last:
+            at += 2
+            yield re.escape(pattern[at - 1])
         else:
-            if char == "\\" and at + 1 < last:
-                at += 1
-                char = pattern[at]
-                parts.append(re.escape(char))
-            else:
-                parts.append("[^/]" if char == "?" else re.escape(char))
             at += 1
-    return "".join(parts)
+            yield "[^/]" if char == "?" else re.escape(char)
 
 
 def _bracket_end(pattern: str, start: int) -> int:

@@ -1,6 +1,6 @@
 """Words of code and prose as comparable terms: identifiers split at case and underscore, stemmed, numbered.
 
-`fileWatcher`, `file_watcher` and `FileWatcher` all give the terms `file`, `watch` and `filewatcher`.
+`fileWatcher`, `file_watcher` and `FileWatcher` all give the stems of `file` and `watcher`, and `filewatcher`.
 """
 
 import re
