@@ -46,14 +46,15 @@ class Choice:
         self._explainer = Explainer(corpus, ranking)
 
     def entries(self, budget: int, pinned: Collection[str] = (), *, texts: bool = True) -> tuple[ContextEntry, ...]:
-        """What is shown, best first. Without `texts` files in full carry none: they are only accounted for."""
+        """What is shown, best first. Without `texts` files in full carry none and nothing is explained: they are only
+        accounted for."""
         candidates = self._candidates(budget, pinned)
         modes = pack(candidates, budget, self, pinned)
         full = [document for document in self._ranked if modes.get(document.path) == "full"]
         shown = self._read(full) if texts else {}
         costs = {candidate.path: candidate for candidate in candidates}
         return tuple(
-            self._entry(place, modes[document.path], costs[document.path], shown.get(document.path, ""))
+            self._entry(place, modes[document.path], costs[document.path], shown.get(document.path, ""), explain=texts)
             for place, document in zip(self._ranking.order, self._ranked, strict=True)
             if document.path in modes
         )
@@ -97,17 +98,19 @@ class Choice:
     def symbols(self, path: str) -> tuple[Symbol, ...]:
         if path not in self._symbols:
             start = self._ranked.index(self._by_path[path])
-            ahead = self._ranked[start : start + 30]  # those asked for next, in one query
+            ahead = self._ranked[start : start + 8]  # those asked for next, in one query
             found = self._index.symbols([document.key for document in ahead])
             for document in ahead:
                 facts = found.get(document.key)
                 self._symbols[document.path] = facts.outline() if facts else ()
         return self._symbols[path]
 
-    def _entry(self, place: int, mode: ContextMode, cost: Candidate, text: str) -> ContextEntry:
+    def _entry(self, place: int, mode: ContextMode, cost: Candidate, text: str, *, explain: bool) -> ContextEntry:
         document = self._by_path[cost.path]
-        symbols = self.symbols(cost.path) if self._explainer.declares(place) else ()
-        reasons = self._explainer.reasons(place, symbols) if mode != "name" else ()
+        reasons: tuple[str, ...] = ()
+        if explain and mode != "name":
+            symbols = self.symbols(cost.path) if self._explainer.declares(place) else ()
+            reasons = self._explainer.reasons(place, symbols)
         ranges: tuple[Range, ...] = ()
         tokens = cost.name
         if mode == "full":
