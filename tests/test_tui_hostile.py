@@ -146,7 +146,7 @@ def test_no_question_reaches_the_terminal_raw(question: Question) -> None:
         await screen.until(lambda: len(screen.app.screen_stack) == 2)
         await screen.grace()
         assert_harmless(screen)
-        for key in ("w", "u", "t", "c"):
+        for key in ("s", "w", "s", "u", "t", "c"):
             await screen.press(key)
             assert_harmless(screen)
         screen.app.post_message(events.Paste(EVIL))

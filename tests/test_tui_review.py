@@ -176,6 +176,21 @@ def test_decisions_survive_looking_around() -> None:
     assert review(proposal_of(SHOP), act) == [ReviewDecision({"src/shop.py": {0}})]
 
 
+def test_old_and_new_stand_side_by_side() -> None:
+    moved = hunk(" a = 1", "-b = 2", "-c = 3", "+b = 20", " d = 4", "+e = 5")
+
+    async def act(screen: Shown) -> None:
+        await screen.press("s")
+        text = await screen.until(lambda: "b = 2 " in screen.text and "b = 20" in screen.text)
+        (row,) = (line for line in text.split("\n") if "b = 20" in line)
+        assert row.index("b = 2 ") < row.index("│", row.index("b = 2 ")) < row.index("b = 20")
+        (context,) = (line for line in text.split("\n") if "d = 4" in line)
+        assert context.count("d = 4") == 2
+        await screen.press("s", "a", "enter")
+
+    assert review(proposal_of(changed("a.py", moved)), act) == [ReviewDecision({"a.py": {0}})]
+
+
 @pytest.mark.parametrize("size", [(80, 24), (40, 15)])
 def test_the_review_is_usable_on_a_small_screen(size: tuple[int, int]) -> None:
     async def act(screen: Shown) -> None:

@@ -202,6 +202,23 @@ def test_what_was_asked_before_comes_back_with_the_arrow_keys(tmp_path: Path) ->
     drive(telling(), recall, options=options)
 
 
+def test_what_was_asked_before_is_searched() -> None:
+    async def act(screen: Shown) -> None:
+        for task in ("mend the till", "paint the shop", "mend the shelf"):
+            await screen.write(task)
+        await screen.sees("▌ mend the shelf")
+        await screen.press("ctrl+r", *"mend")
+        await screen.sees("› mend the shelf")
+        await screen.press("down", "enter")
+        assert screen.app.composer.text == "mend the till"
+        await screen.press("ctrl+u", "ctrl+r", *"xyz")
+        await screen.sees("nothing that was asked holds this")
+        await screen.press("escape")
+        assert screen.app.composer.text == "xyz"
+
+    drive(telling(), act)
+
+
 def test_a_long_paste_is_folded_and_sent_whole() -> None:
     from textual import events
 

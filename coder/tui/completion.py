@@ -44,6 +44,7 @@ class Completions(RowsView):
         self._choices: list[tuple[str, str]] = []  # insertion, help
         self._at = 0
         self._typed = ""
+        self.past = False
         self.display = False
 
     def offer(self, text: str, commands: Sequence[tuple[str, str]], paths: Iterable[str]) -> None:
@@ -60,6 +61,17 @@ class Completions(RowsView):
         self._at = 0
         self._show()
 
+    def offer_past(self, entries: Sequence[str]) -> None:
+        """Offer what was asked before, in place of all that is written."""
+        self.past = True
+        self._choices = [(entry, "") for entry in entries[:MAX_SHOWN]] or [("", "nothing that was asked holds this")]
+        self._at = 0
+        self._show()
+
+    @property
+    def chosen(self) -> str:
+        return self._choices[self._at][0]
+
     def move(self, step: int) -> None:
         self._at = (self._at + step) % len(self._choices)
         self.remake()
@@ -72,6 +84,7 @@ class Completions(RowsView):
         return typed, f"{choice} "
 
     def close(self) -> None:
+        self.past = False
         self._choices = []
         self._show()
 
@@ -84,7 +97,7 @@ class Completions(RowsView):
         rows: list[Line] = []
         for number, (insertion, words) in enumerate(self._choices):
             style = "bold accent" if number == self._at else "muted"
-            name = clip_left(visible_line(insertion), width - 2)
+            name = (clip if self.past else clip_left)(visible_line(insertion), width - 2)
             row: list[Span] = [("› " if number == self._at else "  ", "accent"), (name, style)]
             if words:
                 room = width - len(name) - 4

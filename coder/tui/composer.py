@@ -55,6 +55,10 @@ class Composer(TextArea):
     async def on_key(self, event: events.Key) -> None:
         offers = self.completions
         match event.key:
+            case "tab" | "enter" if offers.past:
+                chosen = offers.chosen
+                offers.close()
+                self._recall(chosen or None)
             case "tab" if offers.display:
                 self._complete()
             case "enter" if offers.display and not self.text.startswith("/"):
@@ -90,6 +94,9 @@ class Composer(TextArea):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
+        if self.completions.past:
+            self.action_past()
+            return
         row, column = self.cursor_location
         self.post_message(self.Edited("\n".join([*self.text.split("\n")[:row], self.document.get_line(row)[:column]])))
 
@@ -104,6 +111,10 @@ class Composer(TextArea):
         """Replace the text, the cursor at its end."""
         self.text = visible(text)
         self.move_cursor(self.document.end)
+
+    def action_past(self) -> None:
+        """Search what was asked before by what is written; what is chosen takes its place."""
+        self.completions.offer_past(self._history.search(self.text.strip()))
 
     def action_editor(self) -> None:
         """Write in the user's own editor. A stream would starve meanwhile, so not while a turn runs."""

@@ -37,6 +37,7 @@ APP = (
     Key("app.panel", "f2", "panel", "next side panel: context, tests, agents, cost"),
 )
 COMPOSER = (
+    Key("composer.past", "ctrl+r", "past", "search what you asked before"),
     Key("composer.editor", "ctrl+g", "editor", "write in $EDITOR"),
     Key("composer.page_up", "pageup", "app.page(-0.9)", "scroll the conversation up"),
     Key("composer.page_down", "pagedown", "app.page(0.9)", "scroll the conversation down"),
@@ -74,6 +75,7 @@ REVIEW = (
     Key("review.page_up", "pageup", "scroll(-20)", "scroll a page up"),
     Key("review.undecided", "u", "filter", "only undecided hunks"),
     Key("review.search", "/", "search", "search paths and lines"),
+    Key("review.beside", "s", "beside", "old and new side by side, and back"),
     Key("review.whole", "w", "whole", "long lines in full"),
     Key("review.aside", "t", "aside", "files and evidence, where the screen is narrow"),
     Key("review.help", "?,f1", "help", "this help"),

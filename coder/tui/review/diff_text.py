@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from typing import Literal
 
 from rich.cells import cell_len, chop_cells
@@ -21,18 +22,22 @@ SPELLED = re.compile(r"<U\+[0-9A-F]{4,6}>|<[0-9A-F]{2}>|[\u2400-\u2421]")
 
 _NOT_SIMPLE = re.compile(rb"[^\x20-\x7e\n]")  # what `visible` might change, or what is not one cell wide
 
-Kind = Literal["gap", "file", "note", "hunk", "comment", "line"]
+Kind = Literal["gap", "file", "note", "hunk", "comment", "line", "pair"]
 
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """One row of the view. `line` is a position in the hunk (or in the notes), `part` the fold of it."""
+    """One row of the view. `line` is a position in the hunk (or in the notes), `part` the fold of it.
+
+    In a pair `line` is the old side and `other` the new one; -1 where a side has nothing.
+    """
 
     kind: Kind
     file: int
     hunk: int = -1
     line: int = 0
     part: int = 0
+    other: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +180,12 @@ def layout(
     room: int,
     *,
     whole: bool = False,
+    split: bool = False,
     shows: Callable[[int, int], bool] = lambda file, hunk: True,
     comments: Callable[[int, int], str] = lambda file, hunk: "",
 ) -> list[DiffRow]:
-    """All rows at `room` columns of text. `shows` filters places, `comments` says where a remark stands."""
+    """All rows at `room` columns of text, old and new beside each other if `split`. `shows` filters places, `comments`
+    says where a remark stands."""
     rows: list[DiffRow] = []
     for number, file in enumerate(files):
         hunks = [hunk for hunk in range(max(1, len(file.diff.hunks))) if shows(number, hunk)]
@@ -195,7 +202,8 @@ def layout(
             if comments(number, hunk):
                 rows.append(DiffRow("comment", number, hunk))
             if hunk < len(file.diff.hunks):
-                _lay_out_lines(rows, number, hunk, file.lines(hunk), room, whole)
+                lay_out = _lay_out_pairs if split else _lay_out_lines
+                lay_out(rows, number, hunk, file.lines(hunk), room, whole)
     return rows
 
 
@@ -210,3 +218,45 @@ def _lay_out_lines(
             rows += [DiffRow("line", file, hunk, at, part) for part in range(folds)]
             if not whole and line.columns > LONG_LINE:
                 rows.append(DiffRow("line", file, hunk, at, -1))  # says how much is not shown
+
+
+def pairs(lines: tuple[DiffLine, ...]) -> list[tuple[int, int]]:
+    """Positions that stand beside each other, old and new: context with itself, removed lines with added ones."""
+    found: list[tuple[int, int]] = []
+    removed: list[int] = []
+    added: list[int] = []
+
+    def close() -> None:
+        found.extend(zip_longest(removed, added, fillvalue=-1))
+        removed.clear()
+        added.clear()
+
+    for at, line in enumerate(lines):
+        old_side = line.sign == "-" or (line.sign == "\\" and at > 0 and lines[at - 1].sign == "-")
+        new_side = line.sign == "+" or (line.sign == "\\" and at > 0 and lines[at - 1].sign == "+")
+        if old_side:
+            if added:
+                close()
+            removed.append(at)
+        elif new_side:
+            added.append(at)
+        else:
+            close()
+            found.append((at, at))
+    close()
+    return found
+
+
+def _lay_out_pairs(
+    rows: list[DiffRow], file: int, hunk: int, lines: tuple[DiffLine, ...], room: int, whole: bool
+) -> None:
+    for old, new in pairs(lines):
+        sides = [lines[at] for at in dict.fromkeys((old, new)) if at >= 0]
+        height = max(len(fold(line.text, line.columns, room, whole)) for line in sides)
+        rows += [DiffRow("pair", file, hunk, old, part, new) for part in range(height)]
+        if not whole:
+            rows += [
+                DiffRow("line", file, hunk, at, -1)
+                for at in dict.fromkeys((old, new))
+                if at >= 0 and lines[at].columns > LONG_LINE
+            ]

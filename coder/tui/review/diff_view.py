@@ -15,6 +15,7 @@ from coder.tui.review.colours import CHUNK, colour
 from coder.tui.review.decisions import Decisions, Place
 from coder.tui.review.diff_text import LONG_LINE, DiffLine, DiffRow, FileText, fold, layout
 
+BESIDE_COLUMNS = 70  # below this there is no room for two sides
 MARKS = {"accepted": ("✓", "good"), "rejected": ("✗", "bad"), "undecided": ("▌", "faint")}
 
 
@@ -31,7 +32,7 @@ class DiffView(LineView, can_focus=True):
         self._rows: list[DiffRow] = []
         # What the rows were made for; between a resize and the next layout the widget is painted at another width.
         self._width = self._room = 1
-        self._wide = True
+        self._wide, self._split = True, False
         last = max((hunk.new_start + hunk.new_lines for file in files for hunk in file.diff.hunks), default=1)
         self._digits = max(2, len(str(last)))
         self._tops: dict[Place, int] = {}
@@ -41,6 +42,7 @@ class DiffView(LineView, can_focus=True):
         self.cursor: Place = (0, 0)
         self.whole = False
         self.undecided_only = False
+        self.beside = False
         self.painted = False
 
     # ── layout ──
@@ -52,12 +54,14 @@ class DiffView(LineView, can_focus=True):
             return
         offset = self._tops.get(self.cursor, 0) - self.scroll_offset.y
         self._width, self._wide = width, width >= 64
+        self._split = self.beside and width >= BESIDE_COLUMNS
         gutter = 4 + self._digits * (2 if self._wide else 1) + (1 if self._wide else 0)
-        self._room = max(8, width - gutter - 1)
+        self._room = (width - 2) // 2 - self._digits - 4 if self._split else max(8, width - gutter - 1)
         self._rows = layout(
             self._files,
             self._room,
             whole=self.whole,
+            split=self._split,
             shows=self._shows,
             comments=lambda file, hunk: self._decisions.comment((file, hunk)),
         )
@@ -72,6 +76,12 @@ class DiffView(LineView, can_focus=True):
         """Whether the filter lets a hunk through; the one under the cursor always stays."""
         place = (file, hunk)
         return not self.undecided_only or place == self.cursor or self._decisions.mark(place) == "undecided"
+
+    def turn_beside(self) -> bool:
+        """Old and new beside each other, or below each other again. Whether there is room for what was asked."""
+        self.beside = not self.beside
+        self.lay_out()
+        return self._split == self.beside
 
     def rewritten(self) -> None:
         """Hunks have other lines than before."""
@@ -175,6 +185,8 @@ class DiffView(LineView, can_focus=True):
                 return (("  ▸ ", "accent"), (clip(words, width - 4), "italic accent"))
             case "hunk":
                 return self._hunk_line(row, width)
+            case "pair":
+                return self._pair_line(row, file)
             case _:
                 return self._code_line(row, file.lines(row.hunk)[row.line], width)
 
@@ -224,12 +236,37 @@ class DiffView(LineView, can_focus=True):
         numbers = f"{old:>{digits}} {new:>{digits}} " if self._wide else f"{new or old:>{digits}} "
         head = (line.sign if line.sign != "\\" else " ") if not row.part else "↳"
         ink = {"+": "good", "-": "bad"}.get(line.sign, "faint")
-        spans = _slice(self._coloured(row, line), start, end)
+        spans = _slice(self._coloured(row.file, row.hunk, row.line), start, end)
         fill = " " * max(0, room - cell_len(plain(spans)))
         return (
             edge,
             (f" {numbers}", f"faint {under}".rstrip()),
             (f"{head} ", f"{ink} {under}".rstrip()),
+            *spans,
+            (fill, under),
+        )
+
+    def _pair_line(self, row: DiffRow, file: FileText) -> Line:
+        """The old side and the new one, each with its own number."""
+        old, new = self._half(row, file, row.line, old=True), self._half(row, file, row.other, old=False)
+        fill = " " * max(0, self._width - 2 - 2 * (self._room + self._digits + 4))
+        return (self._edge((row.file, row.hunk)), *old, ("│", "faint"), *new, (fill, ""))
+
+    def _half(self, row: DiffRow, file: FileText, at: int, *, old: bool) -> Line:
+        room, digits = self._room, self._digits
+        line = file.lines(row.hunk)[at] if at >= 0 else None
+        folds = [] if line is None else fold(line.text, line.columns, room, self.whole)
+        if line is None or row.part >= len(folds):
+            return ((" " * (room + digits + 4), ""),)
+        number = 0 if row.part else line.old if old else line.new
+        sign = "↳" if row.part else " " if line.sign == "\\" else line.sign
+        under = {"+": "added", "-": "removed"}.get(line.sign, "")
+        ink = {"+": "good", "-": "bad"}.get(line.sign, "faint")
+        spans = _slice(self._coloured(row.file, row.hunk, at), *folds[row.part])
+        fill = " " * max(0, room - cell_len(plain(spans)))
+        return (
+            (f" {number or '':>{digits}} ", f"faint {under}".rstrip()),
+            (f"{sign} ", f"{ink} {under}".rstrip()),
             *spans,
             (fill, under),
         )
@@ -240,16 +277,16 @@ class DiffView(LineView, can_focus=True):
             return ("┃", "accent")
         return ("│", MARKS[self._decisions.mark(place)][1])
 
-    def _coloured(self, row: DiffRow, line: DiffLine) -> Line:
-        """The line's spans; its neighbours in a chunk of the hunk are coloured with it."""
-        key = (row.file, row.hunk, row.line // CHUNK)
+    def _coloured(self, number: int, hunk: int, at: int) -> Line:
+        """A line's spans; its neighbours in a chunk of the hunk are coloured with it."""
+        key = (number, hunk, at // CHUNK)
         chunk = self._colours.get(key)
         if chunk is None:
-            file = self._files[row.file]
+            file = self._files[number]
             start = key[2] * CHUNK
-            lines = file.lines(row.hunk)[start : start + CHUNK]
+            lines = file.lines(hunk)[start : start + CHUNK]
             chunk = self._colours[key] = colour(lines, language_of(file.diff.path))
-        return chunk[row.line % CHUNK]
+        return chunk[at % CHUNK]
 
 
 def _slice(line: Line, start: int, end: int) -> Line:

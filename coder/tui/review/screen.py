@@ -40,6 +40,7 @@ HINTS = (
     (("review.accept_all",), "accept all"),
     (("review.undecided",), "undecided"),
     (("review.take_back",), "take back"),
+    (("review.beside",), "side by side"),
     (("review.search",), "search"),
     (("review.help",), "all keys"),
 )
@@ -47,6 +48,7 @@ READ_HINTS = (
     (("review.next", "review.previous"), "hunk"),
     (("review.next_file", "review.previous_file"), "file"),
     (("review.search",), "search"),
+    (("review.beside",), "side by side"),
     (("review.whole",), "long lines"),
     (("review.leave",), "close"),
 )
@@ -261,6 +263,10 @@ class ReviewScreen(Screen[ReviewDecision]):
     def action_whole(self) -> None:
         self.diff.whole = not self.diff.whole
         self.diff.lay_out()
+
+    def action_beside(self) -> None:
+        if not self.diff.turn_beside():
+            self.notify("There is no room for two sides here.", markup=False)
 
     def action_aside(self) -> None:
         self.toggle_class("-aside")
