@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sessions": ("sessions", "List, show, export, rename, fork or delete sessions."),
     "cost": ("cost", "What was spent, by session, day, repository, role or model."),
     "trust": ("trust", "List, add or remove trusted repositories."),
+    "eval": ("eval", "Carry out a suite of tasks over configurations of models: success, cost, time."),
     "config": ("config", "Show the effective settings and where each comes from."),
     "doctor": ("doctor", "Check the environment and say what to do about it."),
     "schema": ("schema", "Print a JSON Schema: of the events, of the result, or of the configuration."),

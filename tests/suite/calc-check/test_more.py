@@ -1,0 +1,8 @@
+import unittest
+
+from calc import add
+
+
+class Test(unittest.TestCase):
+    def test_negative(self):
+        self.assertEqual(add(-2, -3), -5)
