@@ -181,6 +181,20 @@ def test_without_a_writable_cache_the_index_lives_in_memory(tmp_path: Path):
         assert index.update(repository, repository.snapshot().files) == 0
 
 
+def test_an_index_that_another_process_writes_is_left_as_it_is(tmp_path: Path):
+    places = places_in(tmp_path)
+    with Index.open(places) as index:
+        other = sqlite3.connect(places.cache / "context.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        index._database.execute("PRAGMA busy_timeout=1")
+        index.keep_tokens({"a": 1})
+        other.execute("ROLLBACK")
+        other.close()
+        assert index.tokens(["a"]) == {}
+        index.keep_tokens({"a": 1})
+        assert index.tokens(["a"]) == {"a": 1}
+
+
 def test_a_worker_that_dies_costs_one_file_its_grammar(monkeypatch: pytest.MonkeyPatch):
     with Pool(1, seconds=5) as pool:
         worker = pool._workers[0]

@@ -61,9 +61,7 @@ class Index:
         try:
             return cls(open_database(places.cache / "context.sqlite", _SCHEMA, VERSION))
         except sqlite3.OperationalError:
-            database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            database.executescript(_SCHEMA)
-            return cls(database)
+            return cls(_in_memory())
 
     def close(self) -> None:
         self._database.close()
@@ -171,14 +169,22 @@ class Index:
         """Written whole or not at all. A cache that another process holds or that is full is left as it was."""
         try:
             self._database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            yield _in_memory()  # which is forgotten at once
+            return
+        with contextlib.suppress(sqlite3.OperationalError):
             try:
                 yield self._database
             except BaseException:
                 self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
-        except sqlite3.OperationalError:
-            return
+
+
+def _in_memory() -> sqlite3.Connection:
+    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    database.executescript(_SCHEMA)
+    return database
 
 
 def _chunks(files: Mapping[str, File]) -> Iterator[dict[str, File]]:
