@@ -1,13 +1,20 @@
 """Textual's driver, drawing on the held terminal instead of fd 2 (which is the log meanwhile)."""
 
+import contextlib
+import os
+import select
+from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Any, cast
 
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 from coder.tui.frame import Frame
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
+
+ESCAPE_S = 0.1  # after which a lone escape character is the key, not the beginning of a sequence
 
 
 class ScreenDriver(LinuxDriver):
@@ -20,6 +27,8 @@ class ScreenDriver(LinuxDriver):
         self._terminal = terminal
         self._file = cast("Any", terminal.file)
         self._frame = Frame()
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._woken, False)
 
     def write(self, data: str) -> None:
         super().write(self._frame.update(data))
@@ -36,3 +45,22 @@ class ScreenDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         super().stop_application_mode()
         self._terminal.taken = False
+
+    def disable_input(self) -> None:
+        """Textual's waits for its reader, which looks up ten times a second; ours is told."""
+        os.write(self._wake, b"x")
+        super().disable_input()
+
+    def run_input_thread(self) -> None:
+        """Keys from the terminal until the input is disabled. Bytes that are no UTF-8 must not end it."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._woken, 64)  # of the last time
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        while not self.exit_event.is_set():
+            ready, _, _ = select.select([self.fileno, self._woken], [], [], ESCAPE_S)
+            if self.fileno in ready and (typed := decode(os.read(self.fileno, 4_096))):
+                for event in parser.feed(typed):
+                    self.process_message(event)
+            for event in parser.tick():
+                self.process_message(event)
