@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -12,6 +13,8 @@ from coder.errors import CoderError, Exit, Interrupted
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """The program. Ends the process with an exit code of the contract, whatever happens inside."""
+    gc.disable()  # what imports make is no garbage; a command, and the screen's first frame, turn it on again
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # other packages' code; also slow to look for
     code = run(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):

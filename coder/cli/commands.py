@@ -1,5 +1,6 @@
 """The command tree. Each command's module is imported only when it is called; help texts live here for speed."""
 
+import gc
 import importlib
 
 import click
@@ -61,6 +62,7 @@ def coder(ctx: click.Context, /, task: str | None, continue_: bool, resume: str 
     """A terminal coding assistant: every change is drafted, tested in a sandbox, reviewed by hunk, and undoable."""
     given = {"--task": task is not None, "--continue": continue_, "--resume": resume is not None, "--plain": plain}
     if ctx.invoked_subcommand is not None:
+        gc.enable()
         for flag in (flag for flag, is_given in given.items() if is_given):
             raise click.UsageError(f"{flag} goes with `coder` alone, not with a command", ctx)
         return None
@@ -69,6 +71,7 @@ def coder(ctx: click.Context, /, task: str | None, continue_: bool, resume: str 
     if resume is not None and not resume.strip():
         raise click.UsageError("--resume needs the id of a session; see `coder sessions`", ctx)
     if plain:
+        gc.enable()
         from coder.cli.plain import open_plain
 
         return open_plain(ctx, task or "", continue_, resume or "")
