@@ -1,7 +1,10 @@
 """Getting to a server at all: addresses, keys, names, proxies and TLS; what is told when there is no way."""
 
+import contextlib
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -36,12 +39,25 @@ def test_an_unknown_host_is_told_soon() -> None:
 
 
 def test_a_server_that_talks_something_else_is_unreachable_or_passing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_greet, args=(listener, b"SSH-2.0-nothing\r\n"), daemon=True).start()
-        environ = {"OPENAI_BASE_URL": f"https://127.0.0.1:{listener.getsockname()[1]}/v1"}
-        _, heard = talk([], environ=environ)
+    with greeting(b"SSH-2.0-nothing\r\n") as port:
+        _, heard = talk([], environ={"OPENAI_BASE_URL": f"https://127.0.0.1:{port}/v1"})
     assert isinstance(heard.error, ApiError)
     assert "TLS failed" in heard.error.message
+
+
+@contextmanager
+def greeting(says: bytes) -> Iterator[int]:
+    """The port of a server that says the same to everybody. Nothing of it outlives the test: a thread that is left
+    in `accept` may come to hold the socket of the next test's server, by the number of its descriptor."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_greet, args=(listener, says), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # ends `accept`, on Linux; elsewhere a connection does
+        with contextlib.suppress(OSError), socket.create_connection(listener.getsockname(), timeout=1):
+            pass
+        thread.join(10)
 
 
 def _greet(listener: socket.socket, says: bytes) -> None:
@@ -109,9 +125,8 @@ def test_a_key_with_a_line_break_inside_is_told_without_showing_it() -> None:
 def test_a_proxy_that_refuses_or_hangs_is_told_soon_and_costs_nothing(
     says: bytes, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_greet, args=(listener, says), daemon=True).start()
-        monkeypatch.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{listener.getsockname()[1]}")
+    with greeting(says) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{port}")
         environ = {"OPENAI_BASE_URL": "https://api.example.org/v1"}
         _, heard = talk([], environ=environ, timeouts=Timeouts(connect=1.0))
     assert told in heard.error.message
