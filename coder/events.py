@@ -223,7 +223,11 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class ApproveCommand:
-    """May exactly these commands run, in this sandbox? Answered by True or False. `origin` says who named them."""
+    """May exactly these commands run, in this sandbox? Answered by True or False. `origin` says who named them.
+
+    `why` is not empty where more than a first approval is asked for: other commands were approved here, or there is
+    no sandbox.
+    """
 
     commands: tuple[tuple[str, ...], ...]
     origin: str
@@ -234,6 +238,7 @@ class ApproveCommand:
 class ApproveSpending:
     """The next turn is forecast to cost this much. Answered by True or False."""
 
+    why: str = ""
     forecast_usd: float
     limit_usd: float | None
 

@@ -62,8 +62,9 @@ def run_task(
     checks = CheckOptions(
         commands=tuple(options.get("tests", ())),
         none=options.get("no_test", False),
-        trusted=setup.trusted,
+        trusted=options.get("trust", False),
         sandbox=options.get("sandbox", "auto"),
+        foreign=setup.tests_are_foreign,
     )
     output = Output(
         format="patch" if options.get("patch") == "-" else options["output"],

@@ -84,7 +84,8 @@ def reopening(shared: Shared, resume: str = "") -> "Opener":
         from coder.session.session import SessionOptions
 
         setup = prepare(shared)
-        options = SessionOptions(checks=CheckOptions(trusted=False), trusted=setup.trusted)
+        checks = CheckOptions(foreign=setup.tests_are_foreign)
+        options = SessionOptions(checks=checks, trusted=setup.trusted)
         return session_opener(setup, options, resume)(emit, ask)
 
     return open_session

@@ -9,6 +9,7 @@ from pathlib import Path
 from coder.cli import doors
 from coder.cli.options import Shared
 from coder.config import (
+    PROJECT,
     Config,
     Settings,
     environment_layer,
@@ -38,6 +39,11 @@ class Setup:
     @property
     def settings(self) -> Settings:
         return self.config.settings
+
+    @property
+    def tests_are_foreign(self) -> bool:
+        """Whether the configured test commands are the repository's own words, not the user's."""
+        return self.config.origins.get("test.commands", "").startswith(PROJECT)
 
     def repository(self) -> Location:
         """The repository's place, for commands that asked for one."""

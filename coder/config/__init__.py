@@ -6,6 +6,7 @@ set is listed in `NOT_FROM_PROJECT`: it has no vote on its own trust.
 
 from coder.config.layers import (
     MAX_CONFIG_BYTES,
+    PROJECT,
     Layer,
     environment_layer,
     flag_layer,
@@ -35,6 +36,7 @@ __all__ = [
     "FROM_PROJECT",
     "MAX_CONFIG_BYTES",
     "NOT_FROM_PROJECT",
+    "PROJECT",
     "Config",
     "ContextSettings",
     "Effort",

@@ -13,6 +13,7 @@ from coder.config.settings import NOT_FROM_PROJECT, annotation
 from coder.errors import UserError
 
 MAX_CONFIG_BYTES = 256 * 1024
+PROJECT = "project file"  # how the origin of what a repository says begins
 
 # The parser takes time by the square of a key's parts: minutes for a key that fills a file.
 _DEEP_KEY = re.compile(r"""(?<![\w"'-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){33}""")
@@ -34,7 +35,7 @@ def user_layer(path: Path) -> Layer | None:
 
 def project_layer(path: Path) -> Layer | None:
     """A trusted repository's `.coder.toml`. Raises UserError if it sets what a repository may not."""
-    layer = _file_layer(path, "project file")
+    layer = _file_layer(path, PROJECT)
     if layer is None:
         return None
     for key in layer.values:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from coder import events
-from coder.errors import ApiError, CoderError, Exit, Failed, Interrupted, LimitReached
+from coder.errors import ApiError, CoderError, Exit, Failed, Interrupted, LimitReached, Refused
 from coder.events import Ask, Emit
 from coder.headless import result as results
 from coder.headless.log import EventLog
@@ -202,6 +202,12 @@ async def _answer(run: _Run, question: events.Question) -> events.Answer:
 
 
 def _emit(run: _Run, event: events.Event) -> None:
+            if question.sandbox == "none":
+                hint = "install bubblewrap, allow user namespaces, or use --no-test or --sandbox off (unconfined)"
+                raise Refused(question.why, hint)
+            if question.why:
+                hint = "`coder trust add` approves what is there now; --test and --trust do so for one run"
+                raise Refused(f"the tests may not run {command!r} ({question.origin}): {question.why}", hint)
     """Every fact goes to the watcher on stderr, to the lines on stdout if asked for, and into the result."""
     if isinstance(event, events.Notice) and event.level == "warning":
         run.result["warnings"].append(event.text)

@@ -1,6 +1,7 @@
 """The plain face: a prompt, a turn, a review, and again. One loop of its own runs whatever the session awaits."""
 
 import asyncio
+import shlex
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -192,10 +193,14 @@ class Face:
                 decision: ReviewDecision = review(console, proposal)
                 return decision
             case events.ApproveCommand():
-                console.say(f"To test the draft, coder would run ({question.origin}), in a sandbox:")
+                free = question.sandbox == "none"
+                where = "WITHOUT a sandbox" if free else "in a sandbox"
+                console.say(f"To test the draft, coder would run ({question.origin}), {where}:")
                 for command in question.commands:
-                    console.say(f"  {' '.join(command)}")
-                return console.confirm("Run it, now and whenever coder works here?")
+                    console.say(f"  {shlex.join(command)}")
+                if question.why:
+                    console.say(f"  {question.why}")
+                return console.confirm("Run it once?" if free else "Run it, now and whenever coder works here?")
             case events.ApproveSpending():
                 limit = "no limit is set" if question.limit_usd is None else f"the limit is ${question.limit_usd:.2f}"
                 return console.confirm(f"This turn may cost ${question.forecast_usd:.2f}; {limit}. Go on?")

@@ -8,6 +8,7 @@ from typing import Literal
 from coder.agents.subagents import Helpers
 from coder.agents.wrap import clip
 from coder.config import Settings
+from coder.errors import Refused
 from coder.events import ApproveCommand, Ask, Emit, EvidenceReady, Notice
 from coder.repo.repository import Repository
 from coder.repo.trust import TrustStore
@@ -25,12 +26,16 @@ SandboxMode = Literal["auto", "require", "off"]
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """What the user said about tests: `commands` from flags approve themselves, `trusted` approves the rest."""
+    """What the user said about tests: `commands` from flags approve themselves, `trusted` approves the rest this once.
+
+    `foreign`: the configured commands stand in the repository's own file, so that they may change with every pull.
+    """
 
     commands: tuple[str, ...] = ()
     none: bool = False
     trusted: bool = False
     sandbox: SandboxMode = "auto"
+    foreign: bool = False
 
 
 class Checks:
@@ -55,48 +60,58 @@ class Checks:
         self._session = session
         self._options = options
         self._helpers = helpers
-        self._approved: tuple[TestCommand, ...] | None = None
+        self._named: dict[str, tuple[TestCommand, ...]] = {}
+        self._answers: dict[tuple[tuple[str, ...], ...], bool] = {}
         self._evidence: dict[tuple[str, str], tuple[Evidence, tuple[TriageCard, ...]]] = {}
         self._opening: asyncio.Task[Sandbox] | None = None
         self.sandbox: Sandbox | None = None
 
-    def candidates(self, tree: str) -> tuple[TestCommand, ...]:
+    async def approved(self, tree: str) -> tuple[TestCommand, ...]:
+        """The commands that may run, asking where nobody approved exactly these yet."""
+        commands = await self._candidates(tree)
+        if not commands or self._may_run(commands):
+            return commands
+        words = tuple(command.argv for command in commands)
+        if words not in self._answers:
+            question = ApproveCommand(words, commands[0].origin, self._options.sandbox, self._change())
+            if yes := bool(await self._ask(question)):
+                for argv in words:
+                    TrustStore(self._places).approve_command(self._repository.location.root, argv)
+            self._answers[words] = yes
+        return commands if self._answers[words] else ()
+
+    async def _candidates(self, tree: str) -> tuple[TestCommand, ...]:
         """The commands in the order of the contract: flags, trusted configuration, detection."""
         if self._options.none:
             return ()
         if self._options.commands:
             return tuple(TestCommand(parse_command(text), "flag") for text in self._options.commands)
-        if self._settings.test.commands:
-            return tuple(TestCommand(parse_command(text), "configuration") for text in self._settings.test.commands)
-        paths = [file.path for file in self._repository.files(tree)]
-        return detect(paths, lambda path: self._repository.read(tree, path) or b"")
+        if tree not in self._named:
+            found = await asyncio.to_thread(named_by_repository, self._repository, tree, self._settings.test.commands)
+            self._named = {tree: found}
+        return self._named[tree]
 
-    async def approved(self, tree: str) -> tuple[TestCommand, ...]:
-        """The commands that may run, asking once where nobody approved them yet."""
-        if self._approved is None:
-            self._approved = await self._approve(self.candidates(tree))
-        return self._approved
+    def _may_run(self, commands: Sequence[TestCommand]) -> bool:
+        """Whether the user named the commands, or approved them word for word, now or earlier."""
+        own = commands[0].origin == "flag" or (commands[0].origin == CONFIGURED and not self._options.foreign)
+        if own or self._options.trusted:
+            return True
+        remembered = TrustStore(self._places).approved_commands(self._repository.location.root)
+        return all(command.argv in remembered for command in commands)
 
-    async def _approve(self, commands: tuple[TestCommand, ...]) -> tuple[TestCommand, ...]:
-        if not commands:
-            return ()
+    def _change(self) -> str:
+        """What to say of a command that is not approved, where the user's word covered the tests as they were."""
         store, root = TrustStore(self._places), self._repository.location.root
-        remembered = store.approved_commands(root)
-        known = all(command.argv in remembered for command in commands)
-        named = not commands[0].origin.startswith("detected")  # by a flag or by trusted configuration
-        if named or self._options.trusted or known:
-            return commands
-        question = ApproveCommand(tuple(command.argv for command in commands), commands[0].origin, "auto")
-        if await self._ask(question):
-            for command in commands:
-                store.approve_command(root, command.argv)
-            return commands
-        return ()
+        known = store.is_trusted(root) or store.approved_commands(root)
+        return "it is not among the commands that were approved for this repository" if known else ""
 
-    def prepare(self) -> None:
-        """Begin the sandbox's self-test now, while the model thinks, where a command to run is already named."""
-        named = self._options.commands or self._settings.test.commands
-        if named and not self._options.none and self._opening is None:
+    async def prepare(self, tree: str) -> None:
+        """Before anything is spent: ask about a command that changed since it was approved; and begin the sandbox's
+        self-test, while the model thinks, where a command may run."""
+        commands = await self._candidates(tree)
+        if not commands or (not self._may_run(commands) and not (self._change() and await self.approved(tree))):
+            return
+        if self._opening is None:
             self._opening = asyncio.create_task(self._choose())
             self._opening.add_done_callback(lambda done: done.cancelled() or done.exception())  # told when awaited
 
@@ -105,6 +120,19 @@ class Checks:
         if self._opening is None:
             self._opening = asyncio.create_task(self._choose())
         self.sandbox = await asyncio.shield(self._opening)
+        return self.sandbox
+
+    async def _sandbox_for(self, commands: Sequence[TestCommand]) -> Sandbox | None:
+        """The sandbox, or, where none holds, an unconfined run if the user agrees to this very one; else None."""
+        try:
+            return await self.open_sandbox()
+        except Refused as refusal:
+            if self._options.sandbox == "require":
+                raise
+            words = tuple(command.argv for command in commands)
+            if not await self._ask(ApproveCommand(words, commands[0].origin, "none", refusal.message)):
+                return None
+        self.sandbox = await choose("off", self._settings.sandbox, self._places)
         return self.sandbox
 
     async def _choose(self) -> Sandbox:
@@ -126,9 +154,10 @@ class Checks:
         commands = await self.approved(snapshot)
         if not commands:
             return Evidence(tree=tree, note="no approved test command"), ()
-        verifier = Verifier(
-            self._repository, await self.open_sandbox(), self._settings, self._places, self._emit, self._session
-        )
+        sandbox = await self._sandbox_for(commands)
+        if sandbox is None:
+            return Evidence(tree=tree, note="there is no sandbox, and without one it was not approved"), ()
+        verifier = Verifier(self._repository, sandbox, self._settings, self._places, self._emit, self._session)
         evidence = await verifier.run(commands, snapshot, tree)
         cards = cluster(evidence)
         if cards and not all(report.ok for report in evidence.reports):
@@ -136,6 +165,17 @@ class Checks:
         self._evidence[snapshot, tree] = evidence, cards
         self._emit(EvidenceReady(evidence, cards))
         return evidence, cards
+
+
+CONFIGURED = "configuration"
+
+
+def named_by_repository(repository: Repository, tree: str, configured: Sequence[str]) -> tuple[TestCommand, ...]:
+    """The `configured` commands; without any, what the files of the tree suggest. Raises UserError; blocking."""
+    if configured:
+        return tuple(TestCommand(parse_command(text), CONFIGURED) for text in configured)
+    paths = [file.path for file in repository.files(tree)]
+    return detect(paths, lambda path: repository.read(tree, path) or b"")
 
 
 MAX_REPORT = 12_000  # characters: about 3,000 tokens

@@ -145,7 +145,7 @@ class Turn:
         agent, desk = agent_of(self._mode, means.settings), self._desk(draft)
         limits = Limits(means.settings.limits.max_steps, max_input=usable_input(means.client.catalog.get(agent.model)))
         if self._mode == "edit":
-            means.checks.prepare()
+            await means.checks.prepare(draft.snapshot.tree)
         seen: set[tuple[str, ...]] = set()
         for round_left in reversed(range(means.settings.limits.repair_rounds + 1)):
             tested = draft.tree

@@ -95,6 +95,7 @@ def ask_command(question: ApproveCommand) -> Confirm:
     """May these commands run? Their exact words, one a line; nothing of them is left out."""
     several = len(question.commands) > 1
     paragraphs: list[Paragraph] = [(f"$ {shlex.join(command)}", "accent") for command in question.commands]
+    paragraphs += [(f"{question.why[0].upper()}{question.why[1:]}.", "warn")] if question.why else []
     origin = f"Named by: {question.origin}." if question.origin else ""
     where = (
         "There is no sandbox: it can do whatever you can do."

@@ -1,0 +1,121 @@
+"""Which test commands may run: word for word what somebody approved, asked about again when it changes."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coder.config import Settings
+from coder.events import Answer, ApproveCommand, Question
+from coder.session.checks import CheckOptions
+from coder.session.session import SessionOptions
+from tests.conversation import User
+from tests.fake_openai import FakeOpenAI, free_text_call, text
+from tests.inside import inside
+from tests.work import CALC, FIX, FIXED, UNITTEST, Ended, make_repository
+
+FIXES = [free_text_call("apply_patch", FIX), text("add() now adds.")]
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "repo")
+
+
+def configure(root: Path, command: str) -> None:
+    (root / ".coder.toml").write_text(f"[test]\ncommands = [{command!r}]\n")
+
+
+def run(root: Path, *flags: str, spends: bool = True) -> Ended:
+    with FakeOpenAI(FIXES) as server:
+        ended = inside(root, "run", "mend add", "--output", "json", *flags, env=server.environ())
+        assert bool(server.requests) is spends
+    return ended
+
+
+def test_a_configured_command_of_a_trusted_repository_is_refused_once_it_changes(root: Path, tmp_path: Path) -> None:
+    configure(root, UNITTEST)
+    told = inside(root, "trust", "add").out
+    assert f"its tests may run: {UNITTEST} (configuration)" in told
+    ended = run(root, "--dry-run")
+    assert (ended.code, ended.result["tests"]["status"]) == (0, "passed"), ended.err
+    configure(root, f"touch {tmp_path}/ran")
+    ended = run(root, "--dry-run", "--sandbox", "off", spends=False)
+    assert (ended.code, ended.result["status"]) == (3, "refused"), ended.err
+    assert f"touch {tmp_path}/ran" in ended.result["error"]["message"] and not (tmp_path / "ran").exists()
+    configure(root, f"{UNITTEST} -v")
+    assert run(root, "--dry-run", "--trust").result["tests"]["command"][-1] == "-v"
+    assert run(root, "--dry-run", spends=False).code == 3  # --trust was for that run
+    assert inside(root, "trust", "add").code == 0
+    assert run(root).result["tests"]["status"] == "passed"
+
+
+def test_a_detected_command_is_refused_where_another_one_was_approved(root: Path) -> None:
+    ended = run(root, "--dry-run")
+    assert (ended.code, ended.result["tests"]["status"]) == (0, "not_run")
+    told = inside(root, "trust", "add").out
+    assert "its tests may run: python3 -m unittest discover (detected: test_calc.py)" in told
+    (root / "pytest.ini").write_text("[pytest]\n")
+    ended = run(root, spends=False)
+    assert (ended.code, "python3 -m pytest" in ended.result["error"]["message"]) == (3, True), ended.err
+
+
+def test_a_command_is_asked_about_once_and_again_when_it_changes(root: Path) -> None:
+    asked: list[ApproveCommand] = []
+
+    class Person(User):
+        async def _ask(self, question: Question) -> Answer:
+            asked.extend([question] if isinstance(question, ApproveCommand) else [])
+            return await super()._ask(question)
+
+    for number, command in enumerate((UNITTEST, UNITTEST, f"{UNITTEST} -v")):
+        settings = Settings.model_validate({"test": {"commands": (command,)}, "api_key_env": ""})
+        options = SessionOptions(checks=CheckOptions(foreign=True))
+        (root / "calc.py").write_text(CALC)
+        with FakeOpenAI(FIXES) as server:
+            person = Person(root, settings.model_copy(update={"base_url": server.base_url}), options)
+            person.session(f"s{number}", lambda session: session.run("mend add"))
+    first, second = asked
+    assert (first.commands, first.why) == ((tuple(shlex.split(UNITTEST)),), "")
+    assert second.commands[0][-1] == "-v" and "not among the commands that were approved" in second.why
+
+
+# What a container of strict rules does: no namespaces, no mounts, and a kernel without Landlock.
+BARE = """
+import struct, sys
+from coder.sandbox.inside import kernel, seccomp
+from coder.cli import run
+kernel.forbid_new_privileges()
+code = [(0x20, 0, 0, 0), (0x35, 0, 2, 444), (0x35, 1, 0, 447), (6, 0, 0, 0x50026), (6, 0, 0, 0x7FFF0000)]
+seccomp.install(b"".join(struct.pack("=HBBI", *each) for each in code))
+seccomp.install(seccomp.program(True))
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def bare(root: Path, *arguments: str, answers: str = "") -> Ended:
+    argv = [sys.executable, "-c", BARE, "--cwd", str(root), *arguments]
+    with FakeOpenAI(FIXES) as server:
+        environ = {**os.environ, **server.environ()}
+        done = subprocess.run(argv, cwd=ROOT, env=environ, input=answers, capture_output=True, text=True, timeout=60)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def test_without_any_sandbox_a_person_is_asked_each_time(root: Path) -> None:
+    options = ("--plain", "--set", f"test.commands=['{UNITTEST}']")
+    refused = bare(root, *options, answers="mend add\nn\nn\n")
+    assert "WITHOUT a sandbox" in refused.err and "Tests did not run" in refused.out, refused.err
+    agreed = bare(root, *options, answers="mend add\ny\ny\n")
+    assert "1 passed, 0 failed" in agreed.err, agreed.err
+    assert (root / "calc.py").read_text() == FIXED
+
+
+def test_without_any_sandbox_a_run_without_a_person_ends_with_3_unless_it_was_told_to_do_without(root: Path) -> None:
+    ended = bare(root, "run", "mend add", "--test", UNITTEST, "--output", "json")
+    assert (ended.code, "no sandbox holds here" in ended.result["error"]["message"]) == (3, True), ended.err
+    ended = bare(root, "run", "mend add", "--test", UNITTEST, "--output", "json", "--sandbox", "off")
+    assert (ended.code, ended.result["sandbox"]) == (0, "none"), ended.err
