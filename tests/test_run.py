@@ -114,6 +114,22 @@ def test_a_commit_holds_the_change_and_nothing_else(root: Path) -> None:
     assert git(root, "status", "--porcelain").strip() == "?? notes.txt"
 
 
+def test_what_will_keep_a_commit_from_being_made_is_said_before_any_request(root: Path) -> None:
+    with FakeOpenAI(FIXES) as server:
+        ended = coder(root, "run", "mend add", "--no-test", "--commit", "--branch", "main", env=server.environ())
+        assert not server.requests
+    assert (ended.code, "the branch main exists already" in ended.err) == (3, True)
+
+
+def test_what_leaves_the_machine_is_told_whole_and_once(root: Path) -> None:
+    with FakeOpenAI([text("yes"), text("no")]) as server:
+        first = coder(root, "ask", "why?", env=server.environ())
+        second = coder(root, "ask", "why?", env=server.environ())
+    told = next(line for line in first.err.splitlines() if line.startswith("What leaves this machine"))
+    assert told.endswith("They go to 127.0.0.1.")
+    assert "What leaves" not in second.err
+
+
 def test_uncommitted_staged_and_untracked_work_survives(root: Path) -> None:
     (root / "test_calc.py").write_text((root / "test_calc.py").read_text() + "# staged\n")
     git(root, "add", "test_calc.py")

@@ -4,11 +4,13 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from coder import prompts
 from coder.agents.agent import Agent
 from coder.agents.calls import INTERRUPTED, Calls
 from coder.agents.compaction import Window
 from coder.agents.text_edit import take_text_edit
 from coder.agents.tool import Desk
+from coder.amounts import count
 from coder.errors import ApiError, LimitReached
 from coder.events import Notice, ReplyFinished, StepAbandoned, StepStarted, TextDelta
 from coder.model.catalog import Model
@@ -42,7 +44,7 @@ class Limits:
     def check(self, step: int) -> None:
         """Raises LimitReached if step `step` (from 1) may not be taken."""
         if step > self.max_steps:
-            raise LimitReached(f"the turn took its {self.max_steps} steps", "allow more with --max-steps")
+            raise LimitReached(f"the turn took {count(self.max_steps, 'step')}", "allow more with --max-steps")
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise LimitReached("the time limit was reached", "allow more with --timeout")
 
@@ -98,7 +100,9 @@ async def run_turn(
             history += [*reply.items, *(tool_output(c, outputs.get(c.call_id, INTERRUPTED)) for c in reply.calls)]
         if calls.strikes >= STRIKES:
             return TurnEnd(calls.fault, reply.text, step)
-        if reply.calls:
+        said, desk.said[:] = tuple(desk.said), ()
+        history += [user_message(prompts.fill("meanwhile", words=words)) for words in said]
+        if reply.calls or said:
             continue
         by_text = agent.edits and desk.draft.tree == begun_with  # after edits by tool, a diff only reports them
         refusal = await take_text_edit(reply.text, desk) if by_text else ""

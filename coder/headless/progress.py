@@ -3,6 +3,8 @@
 import sys
 
 from coder import events
+from coder.amounts import count
+from coder.session.spoken import spoken
 from coder.text import inert, redact, visible, visible_line
 from coder.values import FileDiff
 
@@ -12,32 +14,10 @@ WIDTH = 160
 def progress_line(event: events.Event, *, verbose: bool) -> str:
     """The line to show for `event`, or "" for none."""
     match event:
-        case events.SessionStarted():
-            return f"model {event.model} · session {event.session}"
-        case events.Notice():
-            return f"{'warning: ' if event.level == 'warning' else ''}{event.text}"
-        case events.ContextPlanned(plan):
-            price = f" · ${plan.cold_usd:.4f} cold" if plan.cold_usd is not None else ""
-            return f"context: {len(plan.entries)} files, {plan.total_tokens:,} of {plan.budget:,} tokens{price}"
         case events.StepAbandoned():
             return f"step abandoned: {event.reason}"
-        case events.RetryWaiting():
-            return f"waiting {event.seconds:.1f} s (try {event.attempt}): {event.reason}"
-        case events.ToolStarted():
-            return f"{event.name}: {event.summary}"
-        case events.ToolFinished() if not event.ok:
-            return f"{event.name} refused: {event.summary}"
-        case events.TestStarted():
-            return f"testing {'the base' if event.on == 'base' else 'the draft'}: {' '.join(event.command)}"
-        case events.TestFinished(report):
-            end = "timed out" if report.timed_out else f"exit {report.exit_code}"
-            return f"  {end} · {report.passed} passed, {report.failed} failed · {report.duration_s:.2f} s"
-        case events.SubagentStarted():
-            return f"{event.role} ({event.model}): {event.summary}"
         case events.ProposalReady(proposal):
             return f"proposal: {_counts(proposal.files)}"
-        case events.Applied():
-            return f"applied: {', '.join(event.paths)}"
         case events.UsageRecorded(usage) if verbose:
             return (
                 f"{usage.role}: {usage.input_tokens:,} in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out"
@@ -47,12 +27,12 @@ def progress_line(event: events.Event, *, verbose: bool) -> str:
         case events.StepStarted() if verbose:
             return f"step {event.step}: {event.input_tokens:,} tokens"
         case _:
-            return ""
+            return spoken(event)
 
 
 def _counts(files: tuple[FileDiff, ...]) -> str:
     added, removed = sum(file.added for file in files), sum(file.removed for file in files)
-    return f"{len(files)} file{'s' if len(files) != 1 else ''}, +{added} -{removed}"
+    return f"{count(len(files), 'file')}, +{added} -{removed}"
 
 
 class Progress:
@@ -69,7 +49,8 @@ class Progress:
         text = redact(progress_line(event, verbose=self._verbose), self._secrets)
         if not text:
             return
-        line = inert(visible(text) if self._verbose else visible_line(text, WIDTH))
+        whole = self._verbose or isinstance(event, events.Notice)  # coder's own words are bounded, and all meant
+        line = inert(visible(text) if whole else visible_line(text, WIDTH))
         try:
             print(line, file=sys.stderr, flush=True)
         except (OSError, ValueError):

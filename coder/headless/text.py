@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from coder.amounts import count
 from coder.text import inert, redact, visible
 
 MAX_CARDS = 20
@@ -16,7 +17,7 @@ def summary_text(result: dict[str, Any]) -> str:
     lines += ["undo with: coder undo"] if result["checkpoint"] else []
     if result["usage"]:
         price = "unknown" if result["cost_usd"] is None else f"${result['cost_usd']:.4f}"
-        lines += [f"cost: {price}, {sum(usage['requests'] for usage in result['usage'])} requests"]
+        lines += [f"cost: {price}, {count(sum(usage['requests'] for usage in result['usage']), 'request')}"]
     for card in result["triage"][:MAX_CARDS]:
         lines += ["", *_card_lines(card)]
     lines += [f"and {len(result['triage']) - MAX_CARDS} more"] if len(result["triage"]) > MAX_CARDS else []

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from coder.amounts import money
 from coder.errors import LimitReached
 from coder.model.ledger import Call, Ledger, start_of_day
 from coder.values import Usage
@@ -88,10 +89,10 @@ class Budget:
         lefts = []
         if self._max_cost is not None:
             spent = self._ledger.spent(session=self._session)[0]
-            lefts.append((self._max_cost - spent, f"the session's limit of ${self._max_cost:.2f}"))
+            lefts.append((self._max_cost - spent, f"the session's limit of {money(self._max_cost)}"))
         if self._max_day is not None:
             spent = self._ledger.spent(since=start_of_day(self._clock()))[0]
-            lefts.append((self._max_day - spent, f"the day's limit of ${self._max_day:.2f}"))
+            lefts.append((self._max_day - spent, f"the day's limit of {money(self._max_day)}"))
         return min(lefts) if lefts else None
 
     async def reserve(self, call: Call, max_output: int, worst: Worst | None) -> Reservation:
@@ -128,7 +129,7 @@ class Budget:
         least = min(max_output, LEAST_OUTPUT)
         if worst(least) > left:
             raise LimitReached(
-                f"the next call could cost ${worst(least):.4f}, and ${max(0.0, limit[0]):.4f} is left of {name}",
+                f"the next call could cost {money(worst(least))}, and {money(max(0.0, limit[0]))} is left of {name}",
                 "raise the limit (--max-cost), or make the context smaller (--context-budget)",
             )
         per_token = (worst(max_output) - worst(0)) / max_output

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from coder import events
+from coder.amounts import count
 from coder.model.ledger import Total
 from coder.session.checks import headline
+from coder.session.spoken import plan_words, spoken
 from coder.values import ContextPlan, Evidence, TriageCard
 
 MAX_ENTRIES = 30  # files of a plan that are listed one by one
@@ -13,41 +15,8 @@ MAX_NAMES = 10
 
 def event_line(event: events.Event) -> str:
     """The line for an event, or "" for none. The reply, the proposal and the end of a turn are shown elsewhere."""
-    match event:
-        case events.SessionStarted():
-            where = f" ({event.branch})" if event.branch else ""
-            return f"session {event.session} in {event.root}{where}, model {event.model}"
-        case events.Notice():
-            return f"{'warning: ' if event.level == 'warning' else ''}{event.text}"
-        case events.ContextPlanned(plan):
-            return f"context: {plan_words(plan)}"
-        case events.StepAbandoned():
-            return f"the reply above does not count: {event.reason}"
-        case events.RetryWaiting():
-            return f"waiting {event.seconds:.1f} s (try {event.attempt}): {event.reason}"
-        case events.ToolStarted():
-            return f"{event.name}: {event.summary}"
-        case events.ToolFinished() if not event.ok:
-            return f"{event.name} refused: {event.summary}"
-        case events.TestStarted():
-            return f"testing {'the base' if event.on == 'base' else 'the draft'}: {' '.join(event.command)}"
-        case events.TestFinished(report):
-            end = "timed out" if report.timed_out else f"exit code {report.exit_code}"
-            return f"tests: {end}, {report.passed} passed, {report.failed} failed, {report.duration_s:.1f} s"
-        case events.SubagentStarted():
-            return f"{event.role} ({event.model}): {event.summary}"
-        case events.Applied():
-            commit = f", commit {event.commit}" if event.commit else ""
-            return f"applied: {', '.join(event.paths)}{commit}; /undo takes it back"
-        case events.Undone():
-            return f"restored: {', '.join(event.paths)}"
-        case _:
-            return ""
-
-
-def plan_words(plan: ContextPlan) -> str:
-    price = "" if plan.cold_usd is None else f", ${plan.cold_usd:.4f} cold"
-    return f"{len(plan.entries)} files, {plan.total_tokens:,} of {plan.budget:,} tokens{price}"
+    line = spoken(event)
+    return f"{line}; /undo takes it back" if isinstance(event, events.Applied) else line
 
 
 def plan_lines(plan: ContextPlan) -> list[str]:
@@ -86,7 +55,7 @@ def cost_lines(totals: Sequence[Total]) -> list[str]:
         role, _, model = total.key.partition("\x1f")
         counts = f"{total.input_tokens:,} in ({total.cached_tokens:,} cached), {total.output_tokens:,} out"
         unknown = f", {total.unpriced} without a known price" if total.unpriced else ""
-        lines.append(f"{role} ({model}): {total.requests} requests, {counts}, ${total.usd:.4f}{unknown}")
+        lines.append(f"{role} ({model}): {count(total.requests, 'request')}, {counts}, ${total.usd:.4f}{unknown}")
     return [*lines, f"together ${sum(total.usd for total in totals):.4f}"] if lines else ["nothing was spent yet"]
 
 

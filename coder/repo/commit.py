@@ -50,10 +50,7 @@ def commit(repository: Repository, patch: bytes, message: str, branch: str | Non
         tempfile.TemporaryDirectory(prefix="commit-", dir=repository.shadow.work) as directory,
     ):
         location = discover(repository.location.root)  # the branch may have moved since the session began
-        if location.state:
-            raise Refused(f"a {location.state} is in progress", "finish or abort it, then commit")
-        people = _identity(location)
-        _check_branch(location, branch)
+        people = check_can_commit(location, branch)
         repository.shadow.catch_up()
         plan = _plan(repository, location, patch)
         index = Path(directory) / "index"
@@ -73,6 +70,14 @@ def _stage(repository: Repository, plan: _Plan, lock: Path) -> None:
 
 
 # ── before anything is written ───────────────────────────────────────────────────────────────────
+
+
+def check_can_commit(location: Location, branch: str | None) -> dict[str, str]:
+    """Author and committer of a commit that could be made now. Raises as `commit` would, before work goes into it."""
+    if location.state:
+        raise Refused(f"a {location.state} is in progress", "finish or abort it, then commit")
+    _check_branch(location, branch)
+    return _identity(location)
 
 
 def _identity(location: Location) -> dict[str, str]:

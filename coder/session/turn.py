@@ -92,11 +92,20 @@ class Turn:
         """Raises what ends the turn early (limits, API, policy); nothing has landed then."""
         self._means.client.require_key()
         self._means.client.renew_retries()
+        await self._check_destination()
         draft = await self._begin()
         end = await self._converse(draft)
         return await self._conclude(draft, end)
 
     # ── opening ──
+
+    async def _check_destination(self) -> None:
+        """Whatever will keep the result from its place is better said before it costs anything."""
+        destination = self._means.options.destination
+        if self._mode == "edit" and destination.kind == "commit":
+            from coder.repo.commit import check_can_commit
+
+            await asyncio.to_thread(check_can_commit, self._means.repository.location, destination.branch or None)
 
     async def _begin(self) -> Draft:
         """Snapshot the working tree, decide what the model sees of it, and open the turn in the conversation."""

@@ -2,6 +2,7 @@
 
 import shlex
 
+from coder.amounts import count, duration
 from coder.events import (
     ContextPlanned,
     Event,
@@ -18,7 +19,6 @@ from coder.events import (
 )
 from coder.text import visible_line
 from coder.tui.facts import Facts
-from coder.tui.format import count, duration
 
 
 def activity_of(event: Event, facts: Facts) -> str | None:

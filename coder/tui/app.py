@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
+from coder.amounts import money
 from coder.events import ContextPlanned, Event, ProposalReady, TurnFinished
 from coder.tui import commands
 from coder.tui.activity import activity_of
@@ -30,7 +31,6 @@ from coder.tui.conversation import Conversation
 from coder.tui.door import OpenSession, ScreenOptions, SessionLike
 from coder.tui.driver import ScreenDriver
 from coder.tui.facts import Facts
-from coder.tui.format import money
 from coder.tui.grace import Grace
 from coder.tui.history import History
 from coder.tui.keys import APP, bindings, foot_hints, unknown_keys

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from coder.amounts import money
 from coder.events import ApproveCommand, ApproveSpending
 from coder.text import visible
 from coder.tui.door import TrustQuestion
-from coder.tui.format import money
 from coder.tui.grace import Grace
 from coder.tui.lines import Line, wrap, wrap_text
 from coder.tui.row import Row, RowsView

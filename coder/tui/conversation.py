@@ -3,6 +3,7 @@
 import traceback
 from pathlib import Path
 
+from coder.amounts import duration
 from coder.errors import CoderError
 from coder.events import (
     Applied,
@@ -34,7 +35,6 @@ from coder.tui.blocks import messages
 from coder.tui.blocks.block import Block
 from coder.tui.blocks.results import Landed, Offer, TestRun, Verdict
 from coder.tui.blocks.work import Context, Draft, Subagents, ToolCall
-from coder.tui.format import duration
 from coder.tui.transcript import Transcript
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 
+from coder.amounts import duration, money, share, tokens
 from coder.text import visible_line
 from coder.tui.door import ScreenOptions
 from coder.tui.facts import Facts
-from coder.tui.format import duration, money, share, tokens
 from coder.tui.lines import Line, Span, clip, clip_left
 from coder.tui.row import Row
 

@@ -3,11 +3,11 @@
 import shlex
 from collections.abc import Sequence
 
+from coder.amounts import count, duration, money
 from coder.events import Applied, TestFinished, TestStarted, Undone
 from coder.text import visible, visible_line
 from coder.tui.blocks.block import Block
 from coder.tui.blocks.work import marked
-from coder.tui.format import count, duration, money
 from coder.tui.lines import Line, Span, clip, wrap, wrap_text
 from coder.values import Evidence, Proposal, TestReport, TriageCard
 

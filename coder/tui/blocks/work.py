@@ -1,9 +1,9 @@
 """The blocks of work: tool calls, drafts, small-model calls, the context plan. Each is one line that unfolds."""
 
+from coder.amounts import count, money, tokens
 from coder.events import DraftChanged, SubagentFinished, SubagentStarted, ToolFinished, ToolStarted
 from coder.text import visible, visible_line
 from coder.tui.blocks.block import Block
-from coder.tui.format import count, money, tokens
 from coder.tui.lines import Line, Span, clip, wrap, wrap_text
 from coder.values import ContextPlan, Usage
 

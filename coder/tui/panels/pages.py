@@ -4,10 +4,10 @@ import os
 import shlex
 from collections.abc import Sequence
 
+from coder.amounts import count, money, share, tokens
 from coder.text import visible, visible_line
 from coder.tui.blocks.results import card_rows, evidence_words, report_words
 from coder.tui.facts import Facts
-from coder.tui.format import count, money, share, tokens
 from coder.tui.lines import Line, Span, clip, clip_left, clip_middle, wrap, wrap_text
 from coder.values import Evidence, Usage
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 from rich.cells import cell_len, chop_cells
 
+from coder.amounts import count
 from coder.text import hides_characters, visible, visible_line
-from coder.tui.format import count
 from coder.tui.lines import TAB
 from coder.values import FileDiff, Hunk
 

@@ -7,11 +7,11 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
+from coder.amounts import count, money
 from coder.text import visible, visible_line
 from coder.tui.blocks.results import card_rows, evidence_words
 from coder.tui.confirm import Confirm
 from coder.tui.foot_line import FootLine
-from coder.tui.format import count, money
 from coder.tui.grace import Grace
 from coder.tui.keys import REVIEW, bindings, hint
 from coder.tui.lines import Line, Span, wrap, wrap_text
