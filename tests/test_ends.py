@@ -201,11 +201,16 @@ def test_the_test_report_is_written_as_junit(root: Path, tmp_path: Path) -> None
     assert read_again.result["tests"]["failed"] == 1
 
 
-def test_a_commit_that_nobody_hears_of_is_not_half_taken_back(root: Path) -> None:
+@pytest.mark.parametrize("flags", [[], ["--branch", "fix"]], ids=str)
+def test_a_commit_that_nobody_hears_of_is_taken_back(root: Path, tmp_path: Path, flags: list[str]) -> None:
     git(root, "config", "user.name", "u")
     git(root, "config", "user.email", "u@e")
+    before = state_of(root)  # HEAD, branches, their logs and the index included
     with FakeOpenAI(fixes()) as server, open("/dev/full", "wb") as full:
-        process = start(root, server, "--no-test", "--commit", "--output", "json", stdout=full)
+        where = ["--output", "json", "--output-file", str(tmp_path / "r")]
+        process = start(root, server, "--no-test", "--commit", *flags, *where, stdout=full)
         process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert git(root, "status", "--porcelain") == ""
+    assert (process.returncode, state_of(root)) == (1, before)
+    written = json.loads((tmp_path / "r").read_text())
+    assert (written["exit_code"], written["commit"], written["checkpoint"]) == (1, None, None)
+    assert "+    return a + b" in written["patch"]

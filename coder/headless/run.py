@@ -26,7 +26,7 @@ from coder.headless.text import summary_text
 from coder.session import policy
 from coder.session.outcome import Outcome
 from coder.store import Places
-from coder.values import Checkpoint, Evidence, FileDiff, TriageCard, Usage
+from coder.values import Evidence, FileDiff, TriageCard, Usage
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -65,7 +65,7 @@ class Work(Protocol):
     def sandbox_text(self) -> str: ...
     def draft_patch(self) -> tuple[tuple[FileDiff, ...], bytes]: ...
     async def run(self, task: str) -> Outcome: ...
-    async def undo(self, checkpoint_id: str = "") -> Checkpoint: ...
+    async def take_back(self) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -92,6 +92,7 @@ class _Run:
     seq: int = 0
     session: Work | None = None
     signal: int = 0
+    late: bool = False  # the time limit was reached
     unprinted: OSError | None = None  # why stdout takes no more lines
     task: asyncio.Task[Outcome] | None = None
     loop: asyncio.AbstractEventLoop | None = None
@@ -129,18 +130,17 @@ async def _finish(run: _Run) -> Exit:
     result = run.result
     try:
         run.task = asyncio.ensure_future(_turn(run))
-        async with asyncio.timeout(run.job.timeout) as scope:
-            outcome = await run.task
+        if run.loop and run.job.timeout:
+            run.loop.call_later(run.job.timeout, _expire, run)
+        outcome = await run.task
         _fill_outcome(run, outcome)
         results.with_end(result, outcome.exit)
         if outcome.exit not in (Exit.DONE, Exit.UNCHANGED):
             results.with_end(result, outcome.exit, outcome.summary)
         return outcome.exit
-    except TimeoutError as error:
-        if not scope.expired():
-            return _bug(run, error)
-        return _failed(run, LimitReached(f"the time limit of {run.job.timeout:g} s was reached", "raise --timeout"))
     except asyncio.CancelledError:
+        if run.late:
+            return _failed(run, LimitReached(f"the time limit of {run.job.timeout:g} s was reached", "raise --timeout"))
         if run.unprinted and not isinstance(run.unprinted, BrokenPipeError):
             return _failed(run, Failed(f"cannot write the result: {run.unprinted.strerror}"))
         code = Exit.PIPE if run.unprinted else Exit.of_signal(run.signal or signal.SIGINT)
@@ -151,6 +151,8 @@ async def _finish(run: _Run) -> Exit:
         return stop.exit
     except CoderError as error:
         return _failed(run, error)
+    except TimeoutError as error:
+        return _bug(run, error)
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return _failed(run, Failed(f"{where}{error.strerror or error}", "nothing was changed"))
@@ -182,6 +184,13 @@ def _stop(run: _Run, number: int) -> None:
     run.signal = run.signal or number
     if run.task and run.loop:
         run.loop.call_soon_threadsafe(run.task.cancel)
+
+
+def _expire(run: _Run) -> None:
+    """Time is up. A turn that has just ended stays as it ended."""
+    if run.task and not run.task.done():
+        run.late = not run.signal
+        run.task.cancel()
 
 
 async def _answer(run: _Run, question: events.Question) -> events.Answer:
@@ -264,6 +273,8 @@ def _fill_session(run: _Run) -> None:
 
 async def _deliver(run: _Run, code: Exit) -> int:
     """Print the result once. If nobody can take it, the change is taken back: only exit 0 leaves one behind."""
+    if code is not Exit.DONE:
+        await _take_back(run)
     _fill_session(run)
     try:
         _write_files(run)
@@ -275,12 +286,23 @@ async def _deliver(run: _Run, code: Exit) -> int:
     except OSError as error:
         code = _failed(run, Failed(f"cannot write the result: {error.strerror}"))
         _say_error(run.result["error"])
-    if run.session and run.result["checkpoint"] and not run.result["commit"]:  # a commit is whole, with its files
-        await run.session.undo(run.result["checkpoint"])
-        run.result["checkpoint"] = None
+    await _take_back(run)
     with contextlib.suppress(OSError):
         _write_files(run)
     return code
+
+
+async def _take_back(run: _Run) -> None:
+    """Undo what landed, if anything did, and its commit."""
+    if run.session is None:
+        return
+    try:
+        await run.session.take_back()
+        run.result["checkpoint"] = run.result["commit"] = None
+    except (CoderError, OSError) as error:
+        text = f"the change could not be taken back and is still in place: {error}"
+        run.result["warnings"].append(text)
+        _say_error({"message": text, "hint": ""})
 
 
 def _print_result(run: _Run, code: Exit) -> None:

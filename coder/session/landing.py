@@ -8,9 +8,12 @@ from coder.repo import apply as journal
 from coder.repo.apply import FileChange
 from coder.repo.checkpoint import undo
 from coder.repo.diff import parse_patch, select
+from coder.repo.discover import Location, is_true
+from coder.repo.git import user_config
 from coder.repo.merge import merge3
 from coder.repo.repository import Repository
 from coder.repo.second_reader import check_patch
+from coder.repo.standing import Standing, put_back, standing
 from coder.session.outcome import Destination
 from coder.store import Places
 from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
@@ -18,13 +21,16 @@ from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What was approved and what became of it. `merged` are files that had changed meanwhile and were merged."""
+    """What was approved and what became of it. `merged` are files that had changed meanwhile and were merged;
+    `stood` is how HEAD and the index stood before and after a commit, `unsigned` that it lacks a wanted signature."""
 
     files: tuple[FileDiff, ...]
     patch: bytes
     checkpoint: Checkpoint | None = None
     commit: str = ""
     merged: tuple[str, ...] = ()
+    stood: tuple[Standing, Standing] | None = None
+    unsigned: bool = False
 
 
 def approved_tree(repository: Repository, proposal: Proposal, decision: ReviewDecision) -> tuple[str, bytes]:
@@ -59,9 +65,35 @@ def land(
             checkpoint, merged = _write_files(repository, places, proposal.snapshot, tree, files, message)
             return Landed(files, patch, checkpoint, merged=merged)
         case "commit":
+            before = standing(repository.location.root)
             checkpoint, merged = _write_files(repository, places, proposal.snapshot, tree, files, message)
             commit = _commit_or_undo(repository, places, patch, destination, message, checkpoint, hooks)
-            return Landed(files, patch, checkpoint, commit, merged)
+            stood = before, standing(repository.location.root)
+            return Landed(files, patch, checkpoint, commit, merged, stood, not hooks and _signs(repository.location))
+
+
+def take_back(repository: Repository, places: Places, landed: Landed) -> Checkpoint | None:
+    """Undo all that was landed, its commit too, or nothing of it; the checkpoint of the undo. Blocking.
+
+    Raises Stale, Refused or Failed, with everything in place, where files, HEAD or the index changed since.
+    """
+    if landed.checkpoint is None:
+        return None
+    location = repository.location
+    undone = undo(location, places, landed.checkpoint.id)
+    if landed.stood:
+        try:
+            put_back(location.root, *landed.stood)
+        except (CoderError, OSError):
+            undo(location, places, undone.id)
+            raise
+    return undone
+
+
+def _signs(location: Location) -> bool:
+    """Whether the user, or else the repository, wants commits signed (commit.gpgSign in git-config(1))."""
+    said = (*user_config().get("commit.gpgsign", ())[:-1], *filter(None, [location.config.get("commit.gpgsign")]))
+    return is_true(said[-1]) if said else False  # the last of the user's is coder's own "no"
 
 
 def _write_files(

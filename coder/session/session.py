@@ -258,8 +258,7 @@ class Session:
         self._keep_pins()
 
     def _keep_pins(self) -> None:
-        briefing = self._means.briefing
-        self._means.recorder.note("pins", pinned=briefing.pinned, dropped=briefing.dropped)
+        self._means.recorder.note("pins", pinned=self._means.briefing.pinned, dropped=self._means.briefing.dropped)
 
     async def preview_undo(self, checkpoint_id: str = "") -> tuple[UndoItem, ...]:
         """What `undo` with the same id would do to each file."""
@@ -268,6 +267,11 @@ class Session:
     async def undo(self, checkpoint_id: str = "") -> Checkpoint:
         """Take back what was last applied (or that checkpoint). Raises where files changed since."""
         return (await self._undo(lambda: (undo(self._location, self._means.places, checkpoint_id),)))[0]
+
+    async def take_back(self) -> None:
+        """Undo what the last turn landed, its commit too, if anything. Raises where files or HEAD changed since."""
+        if self._turn:
+            await self._undo(self._turn.take_back)
 
     async def _undo(self, work: Callable[[], tuple[Checkpoint, ...]]) -> tuple[Checkpoint, ...]:
         before = await asyncio.to_thread(self._undone)
@@ -281,8 +285,7 @@ class Session:
         return made
 
     def _undone(self) -> set[str]:
-        checkpoints = list_checkpoints(self._location, self._means.places)
-        return {checkpoint.id for checkpoint in checkpoints if checkpoint.undone}
+        return {each.id for each in list_checkpoints(self._location, self._means.places) if each.undone}
 
     async def compact(self) -> tuple[int, int]:
         """Leave out the older steps of the conversation; about how many tokens it had, and has."""
@@ -314,11 +317,9 @@ class Session:
 
         Raises, with nothing changed, where a file was changed since. The undos are checkpoints of their own.
         """
-        ids = await self._applied_since(turn)
-        places = self._means.places
+        ids, places = await self._applied_since(turn), self._means.places
         made = await self._undo(lambda: take_back(self._location, places, ids)) if files and ids else ()
-        path = session_path(places, self.id)
-        records = await asyncio.to_thread(lambda: live_records(read_records(path)))
+        records = await asyncio.to_thread(lambda: live_records(read_records(session_path(places, self.id))))
         state = recorded(records_before(records, turn))
         self._means.recorder.record.rewind(turn, state.history, state.renewals)
         self._turn = None

@@ -22,7 +22,7 @@ from coder.session.disclosure import WHAT_LEAVES, tell_once
 from coder.session.outcome import Outcome
 from coder.session.triage import find_ground, judge
 from coder.store import Places, private_dir
-from coder.values import Checkpoint, Evidence, FileDiff, TriageCard, Usage
+from coder.values import Evidence, FileDiff, TriageCard, Usage
 from coder.verify.cluster import cluster
 from coder.verify.commands import TestCommand
 from coder.verify.runner import Verifier
@@ -153,8 +153,8 @@ class TriageSession:
         ]
         return render(files).decode("utf-8", "replace")
 
-    async def undo(self, checkpoint_id: str = "") -> Checkpoint:
-        raise AssertionError("a triage changes nothing")
+    async def take_back(self) -> None:
+        """Nothing landed."""
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -15,14 +15,13 @@ from coder.errors import ApiError, Exit, LimitReached
 from coder.events import Applied, ApproveSpending, Ask, ContextPlanned, Emit, Notice, ProposalReady, Review
 from coder.model.client import Client
 from coder.model.messages import TOO_LONG, user_message
-from coder.repo.checkpoint import undo
 from coder.repo.draft import Draft
 from coder.repo.git import GitError
 from coder.repo.repository import Repository
 from coder.session import policy
 from coder.session.briefing import Briefing
 from coder.session.checks import CheckOptions, Checks, describe
-from coder.session.landing import Landed, land
+from coder.session.landing import Landed, land, take_back
 from coder.session.outcome import Destination, Outcome
 from coder.session.record import Items
 from coder.session.recorder import Recorder
@@ -31,7 +30,7 @@ from coder.session.uninterrupted import uninterrupted
 from coder.store import Places
 from coder.text import redact
 from coder.tools import ALL, READING
-from coder.values import ContextPlan, Evidence, FileDiff, Proposal, ReviewDecision, TriageCard
+from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, Proposal, ReviewDecision, TriageCard
 
 Mode = Literal["edit", "ask", "plan"]
 
@@ -76,6 +75,7 @@ class Turn:
         self.evidence = Evidence()
         self.triage: tuple[TriageCard, ...] = ()
         self.draft: Draft | None = None
+        self._landed: Landed | None = None
         self._means = means
         self._task = task
         self._mode = mode
@@ -263,9 +263,9 @@ class Turn:
         landed, interrupted = await uninterrupted(
             carry_out, means.repository, means.places, proposal, decision, means.options.destination, message
         )
-        if interrupted and not landed.commit:  # a commit cannot be taken back quietly: then it counts as done
-            if landed.checkpoint:
-                await uninterrupted(undo, means.repository.location, means.places, landed.checkpoint.id)
+        self._landed = landed
+        if interrupted:
+            await uninterrupted(self.take_back)
             raise asyncio.CancelledError
         self._tell_landed(landed)
         means.briefing.landed(proposal, decision)
@@ -273,8 +273,17 @@ class Turn:
             Exit.DONE, summary, proposal, decision, landed.files, landed.patch, landed.checkpoint, landed.commit
         )
 
+    def take_back(self) -> tuple[Checkpoint, ...]:
+        """Undo what landed, a commit included; the checkpoint of that, if anything had landed. Blocking."""
+        landed, self._landed = self._landed, None
+        undone = take_back(self._means.repository, self._means.places, landed) if landed else None
+        return (undone,) if undone else ()
+
     def _tell_landed(self, landed: Landed) -> None:
         means, checkpoint = self._means, landed.checkpoint
+        if landed.unsigned:
+            text = "the commit is not signed: your signing program and hooks run only in a repository you trust"
+            means.emit(Notice(text, "warning"))
         if landed.merged:
             text = f"merged with changes made meanwhile, which were not tested: {', '.join(landed.merged)}"
             means.emit(Notice(text, "warning"))
