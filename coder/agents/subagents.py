@@ -199,20 +199,25 @@ def render_summary(summary: FileSummary, text: str) -> str:
 
 
 async def select(helpers: Helpers, task: str, candidates: Sequence[tuple[str, str]]) -> list[str]:
-    """The candidates' paths (each with its outline or ""), best first; in their own order if the call fails.
+    """The candidates' paths (each with its outline or ""), best first; in their own order if the call fails."""
+    picked = await pick(helpers, task, candidates)
+    return list(dict.fromkeys([*picked, *(path for path, _ in candidates)]))
 
-    The reply holds numbers only: what it picks can't be anything but a candidate. The rest keeps its order behind.
+
+async def pick(helpers: Helpers, task: str, candidates: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Those of the candidates that matter for the task, best first; none if the call fails.
+
+    The reply holds numbers only: what it picks can't be anything but a candidate.
     """
-    paths = [path for path, _ in candidates]
-    if len(paths) < 2:
-        return paths
+    if len(candidates) < 2:
+        return ()
     listing = "\n".join(
         f"{number}. {path}\n{clip(outline, MAX_OUTLINE)}".rstrip() for number, (path, outline) in enumerate(candidates)
     )
     text = f"{wrap('task', clip(task, 8_000))}\n{wrap('candidates', listing)}"
-    answer = await helpers.ask("selector", text, Selection, f"select among {len(paths)} files")
-    picked = [paths[number] for number in answer.best if 0 <= number < len(paths)] if answer else []
-    return list(dict.fromkeys([*picked, *paths]))
+    answer = await helpers.ask("selector", text, Selection, f"select among {len(candidates)} files")
+    numbers = dict.fromkeys(answer.best if answer else ())
+    return tuple(candidates[number][0] for number in numbers if 0 <= number < len(candidates))
 
 
 # ── triager ──────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """From a ranking to the entries of a plan: which files are shown in which form, within the budget."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from coder.context.corpus import Corpus, Document
@@ -32,13 +33,22 @@ class Meter(Protocol):
 
 
 class Choice:
-    """The choice for one ranking: the forms of files, worked out as `pack` asks for them."""
+    """The choice for one ranking: the forms of files, worked out as `pack` asks for them. `summaries` are those that
+    are known, by blob id."""
 
-    def __init__(self, corpus: Corpus, ranking: Ranking, index: Index, meter: Meter, read: Read) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        ranking: Ranking,
+        index: Index,
+        meter: Meter,
+        read: Read,
+        summaries: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._ranking = ranking
         self._ranked = [corpus.documents[place] for place in ranking.order]
         self._by_path = {document.path: document for document in self._ranked}
-        self._index, self._meter, self._read = index, meter, read
+        self._index, self._meter, self._read, self._summaries = index, meter, read, summaries
         self._symbols: dict[str, tuple[Symbol, ...]] = {}
         self._outlines: dict[str, str] = {}
         self._parts: dict[str, tuple[tuple[Range, ...], str]] = {}
@@ -81,6 +91,10 @@ class Choice:
         text = self._outlines[path]
         return self._meter.text(text) + self._meter.tags(path) if text else 0
 
+    def summary(self, path: str) -> int:
+        text = self._summaries.get(self._by_path[path].oid, "")
+        return self._meter.text(text) + self._meter.tags(path) if text else 0
+
     def part(self, path: str, most: int) -> int:
         document = self._by_path[path]
         text = self._read([document]).get(path, "")
@@ -119,4 +133,6 @@ class Choice:
             (ranges, text), tokens = self._parts[cost.path], self._part_cost(cost.path)
         elif mode == "outline":
             text, tokens = self._outlines[cost.path], self.outline(cost.path)
+        elif mode == "summary":
+            text, tokens = self._summaries[document.oid], self.summary(cost.path)
         return ContextEntry(cost.path, mode, tokens, reasons, ranges, text, document.oid)

@@ -1,4 +1,4 @@
-"""Which form each ranked file gets within a budget: whole, a part, outline, name or nothing. Pure arithmetic.
+"""Which form each ranked file gets within a budget: whole, a part, summary, outline, name or nothing. Pure arithmetic.
 
 Files are taken whole by how likely they are needed over (nearly) their size: of the rules tried on 144 public commits
 the one that covers the most of what tasks need, at every budget from 8,000 to 272,000 tokens.
@@ -36,6 +36,7 @@ class Forms(Protocol):
     """Forms that are worked out only for the files that may get them; their cost in tokens, 0 when there is none."""
 
     def outline(self, path: str) -> int: ...
+    def summary(self, path: str) -> int: ...
     def part(self, path: str, most: int) -> int:
         """The cost of the best part within `most` tokens."""
         ...
@@ -73,14 +74,16 @@ def pack(
             used += cost
     used += _take_whole(ordered, int(WHOLE_AFTER_PARTS * budget) - used, modes)
     rest = [candidate for candidate in candidates if candidate.path not in modes]
-    outlines = min(budget - used, int(OUTLINE_SHARE * budget))
+    left = min(budget - used, int(OUTLINE_SHARE * budget))
     for candidate in rest:
-        if outlines < candidate.name:
+        if left < candidate.name:
             break
-        cost = forms.outline(candidate.path)
-        if 0 < cost <= outlines:
-            modes[candidate.path] = "outline"
-            outlines -= cost
+        cost = forms.summary(candidate.path)
+        mode: ContextMode = "summary" if cost else "outline"  # the outline stands in for a summary nobody made
+        cost = cost or forms.outline(candidate.path)
+        if 0 < cost <= left:
+            modes[candidate.path] = mode
+            left -= cost
             used += cost
     for candidate in rest:
         if candidate.path not in modes and candidate.name <= budget - used:

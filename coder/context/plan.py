@@ -15,7 +15,9 @@ from coder.config import ContextSettings
 from coder.context.choose import Choice, Read
 from coder.context.corpus import Corpus, Document
 from coder.context.index import File, Index, Progress
-from coder.context.rank import rank
+from coder.context.rank import Ranking, prefer, rank
+from coder.context.shortlist import Shortlist, short_list
+from coder.context.summaries import Maker, known_summaries
 from coder.context.task import read_task
 from coder.context.tokens import count_tokens, estimate_tokens
 from coder.context.tree import Sifted, Source, Tree, load_tree, read_texts, rules_for, sift
@@ -43,6 +45,8 @@ def make_plan(
     exclude: Sequence[str] = (),
     usd_per_million: tuple[float, float] | None = None,
     exact: bool = False,
+    maker: Maker | None = None,
+    chosen: Sequence[str] = (),
     progress: Progress = lambda done, total: None,
     patience: float = float("inf"),
 ) -> ContextPlan:
@@ -50,21 +54,55 @@ def make_plan(
 
     `pinned` files are shown in full if they fit, `dropped` ones not at all, `exclude` (patterns) count as withheld.
     `usd_per_million` is the model's price for input and for cached input. `exact` asks for exact token counts even
-    where an estimate with margin shows that everything fits (it costs 0.4 s of CPU once per process). `progress` hears
-    how many files the index has read; after `patience` seconds of that the plan is made from what it knows so far.
+    where an estimate with margin shows that everything fits (it costs 0.4 s of CPU once per process). Files that are
+    not shown whole are shown by the summary that `maker` made of them, where there is one. `chosen` paths (a selector's
+    answer, see `shortlist`) go before the ranking's own order. `progress` hears how many files the index has read;
+    after `patience` seconds of that the plan is made from what it knows so far.
     """
-    rules = rules_for(repository, snapshot, (*settings.exclude, *exclude))
-    sifted = sift(snapshot, rules)
+    rules, sifted = _look(repository, snapshot, settings, dropped, exclude)
     budget = min(settings.budget, HARD_CAP)
-    gone = frozenset(dropped)
-    sifted = Sifted(tuple(file for file in sifted.files if file.path not in gone), sifted.withheld)
     entries, unread = _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact)
     if entries is None:
         with Index.open(places) as index:
             corpus = load_tree(repository, sifted.files, rules, index, progress, patience)
-            entries = ranked(repository, corpus, rules, index, task, budget, pinned)
+            ranking = prefer(rank(corpus, read_task(task)), corpus, chosen)
+            known = known_summaries(places, [document.oid for document in corpus.documents], maker)
+            entries = packed(repository, corpus, ranking, rules, index, budget, pinned, known)
         unread = tuple(Withheld(path, why) for path, why in corpus.back.items())
     return priced(budget, entries, (*sifted.withheld, *unread), usd_per_million)
+
+
+def shortlist(
+    repository: Source,
+    snapshot: Tree,
+    task: str,
+    settings: ContextSettings,
+    places: Places,
+    *,
+    dropped: Sequence[str] = (),
+) -> Shortlist:
+    """The files that `make_plan` would rank first, for a selector to reread; empty where everything fits. Blocking."""
+    rules, sifted = _look(repository, snapshot, settings, dropped)
+    budget = min(settings.budget, HARD_CAP)
+    if _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact=False)[0] is not None:
+        return Shortlist()
+    with Index.open(places) as index:
+        corpus = load_tree(repository, sifted.files, rules, index, lambda done, total: None, float("inf"))
+        return short_list(corpus, rank(corpus, read_task(task)), index)
+
+
+def _look(
+    repository: Source,
+    snapshot: Tree,
+    settings: ContextSettings,
+    dropped: Sequence[str],
+    exclude: Sequence[str] = (),
+) -> tuple[Rules, Sifted]:
+    """The user's rules, and the files that may be shown under them."""
+    rules = rules_for(repository, snapshot, (*settings.exclude, *exclude))
+    sifted = sift(snapshot, rules)
+    gone = frozenset(dropped)
+    return rules, Sifted(tuple(file for file in sifted.files if file.path not in gone), sifted.withheld)
 
 
 def _whole_if_it_fits(
@@ -104,8 +142,15 @@ def named(path: str, task: str) -> bool:
     return path in task or path.rpartition("/")[2] in task.replace("/", " ").split()
 
 
-def ranked(
-    repository: Source, corpus: Corpus, rules: Rules, index: Index, task: str, budget: int, pinned: Sequence[str]
+def packed(
+    repository: Source,
+    corpus: Corpus,
+    ranking: Ranking,
+    rules: Rules,
+    index: Index,
+    budget: int,
+    pinned: Sequence[str],
+    summaries: Mapping[str, str],
 ) -> tuple[ContextEntry, ...]:
     """The best of a corpus within the budget, best first."""
 
@@ -113,8 +158,7 @@ def ranked(
         return read_texts(repository, documents, rules)[0]
 
     meter = ExactMeter(index)
-    choice = Choice(corpus, rank(corpus, read_task(task)), index, meter, read)
-    entries = choice.entries(budget, pinned)
+    entries = Choice(corpus, ranking, index, meter, read, summaries).entries(budget, pinned)
     meter.keep()
     return entries
 

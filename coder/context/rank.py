@@ -6,7 +6,7 @@ checked on repositories left out of the fit. Scores are log-odds up to a constan
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coder.context.corpus import Corpus
 from coder.context.imports import by_name, targets
@@ -56,13 +56,14 @@ KIND_WEIGHTS: dict[Kind, float] = {
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """`order` holds the documents' places, best first; `scores` and each signal are by place. `likely`: the share of
-    the likeliest ones before their company was looked at."""
+    the likeliest ones before their company was looked at; `chosen` those that a selector put first."""
 
     order: tuple[int, ...]
     scores: tuple[float, ...]
     signals: dict[str, Signal]
     matches: tuple[Match, ...]
     likely: dict[int, float]
+    chosen: frozenset[int] = frozenset()
 
 
 def rank(corpus: Corpus, task: Task) -> Ranking:
@@ -86,6 +87,20 @@ def rank(corpus: Corpus, task: Task) -> Ranking:
     scores = weigh(corpus, signals)
     order = sorted(range(len(documents)), key=lambda place: (-scores[place], documents[place].path))
     return Ranking(tuple(order), tuple(scores), signals, matches, likely)
+
+
+def prefer(ranking: Ranking, corpus: Corpus, chosen: Sequence[str]) -> Ranking:
+    """The ranking with `chosen` paths first, in their order. The scores stay where they are: only files move."""
+    places = {document.path: place for place, document in enumerate(corpus.documents)}
+    first = [places[path] for path in dict.fromkeys(chosen) if path in places]
+    if not first:
+        return ranking
+    picked = frozenset(first)
+    order = (*first, *(place for place in ranking.order if place not in picked))
+    scores = list(ranking.scores)
+    for before, after in zip(ranking.order, order, strict=True):
+        scores[after] = ranking.scores[before]
+    return replace(ranking, order=order, scores=tuple(scores), chosen=picked)
 
 
 def weigh(corpus: Corpus, signals: dict[str, Signal]) -> Signal:

@@ -27,7 +27,7 @@ class Explainer:
     def reasons(self, place: int, symbols: Sequence[Symbol] = ()) -> tuple[str, ...]:
         """The strongest first, at most MOST_REASONS; never empty for a file that any signal speaks for."""
         signals = self._ranking.signals
-        found = []
+        found = ["chosen by the small model"] if place in self._ranking.chosen else []
         if signals["mentioned"][place]:
             found.append("named in the task")
         if name := self._declared(symbols):

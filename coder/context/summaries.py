@@ -12,6 +12,7 @@ from typing import IO
 from coder.store import Places, open_database
 from coder.text import redact
 
+NAME = "summaries.sqlite"  # in the cache directory
 VERSION = 1
 MAX_SUMMARY = 4_000  # characters; a foreign file with more is not believed
 MAX_LINE = 20_000  # bytes of one line of an exported file
@@ -42,7 +43,7 @@ class SummaryStore:
     @classmethod
     def open(cls, places: Places) -> "SummaryStore":
         try:
-            return cls(open_database(places.cache / "summaries.sqlite", _SCHEMA, VERSION))
+            return cls(open_database(places.cache / NAME, _SCHEMA, VERSION))
         except sqlite3.OperationalError:
             database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             database.executescript(_SCHEMA)
@@ -98,6 +99,14 @@ class SummaryStore:
             self.keep({oid: text}, maker)
             taken += 1
         return taken, refused
+
+
+def known_summaries(places: Places, oids: Iterable[str], maker: Maker | None) -> dict[str, str]:
+    """The summaries of those blobs that `maker` made; none where nobody ever asked for one."""
+    if maker is None or not (places.cache / NAME).is_file():
+        return {}
+    with SummaryStore.open(places) as store:
+        return store.known(oids, maker)
 
 
 def _row(line: bytes) -> tuple[str, Maker, str] | None:

@@ -3,18 +3,20 @@
 The conversation is append-only, so that the provider's prompt cache keeps hitting.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from coder.agents.loop import usable_input
 from coder.config import ContextSettings, Settings
-from coder.context.plan import make_plan
+from coder.context.plan import make_plan, shortlist
 from coder.context.render import render
+from coder.context.shortlist import Shortlist
 from coder.context.tree import rules_for
 from coder.context.withheld import NO_RULES, Rules
-from coder.model.catalog import Catalog
+from coder.model.catalog import Catalog, Model
 from coder.repo.diff import render as render_patch
 from coder.repo.repository import Repository, Snapshot
 from coder.session.recorded import Recorded
+from coder.session.summaries import maker_of
 from coder.store import Places
 from coder.text import redact
 from coder.values import ContextPlan, Proposal, ReviewDecision
@@ -43,6 +45,7 @@ class Briefing:
         self._trusted = trusted
         self._seen_tree = ""
         self._remarks: list[str] = []
+        self._chosen: tuple[str, ...] = ()
         self.plan: ContextPlan | None = None
         self.shown: ContextPlan | None = None  # the plan whose section stands in the conversation
         self.rules: Rules = NO_RULES  # what the user keeps back, as of the last turn's snapshot
@@ -61,15 +64,16 @@ class Briefing:
         """Why each withheld path never reaches a request."""
         return {} if self.plan is None else {item.path: item.why for item in self.plan.withheld}
 
-    def open_turn(self, snapshot: Snapshot, task: str) -> tuple[ContextPlan, list[str]]:
-        """The plan, and the messages that open the turn. Blocking.
+    def open_turn(self, snapshot: Snapshot, task: str, chosen: Sequence[str] = ()) -> tuple[ContextPlan, list[str]]:
+        """The plan, and the messages that open the turn. `chosen` files go first (a selector's answer). Blocking.
 
         Raises GitError where the tree that the model has seen is gone: `rebuild`, then open the turn again.
         """
-        plan = self.make_plan(snapshot, task)
+        self._chosen = tuple(chosen)
+        plan = self.make_plan(snapshot, task, chosen=chosen)
         self.rules = rules_for(self._repository, snapshot, self.settings.context.exclude)
         if self.shown is None:
-            messages, self.shown = [render(plan, self._rules(snapshot)), task], plan
+            messages, self.shown = [render(plan, self._rules(snapshot)), *self._remarks, task], plan
         else:
             hidden = {*self.withheld, *(item.path for item in plan.withheld)}
             messages = [*self._remarks, *self._changes(snapshot, hidden), task]
@@ -78,29 +82,42 @@ class Briefing:
 
     def rebuild(self, snapshot: Snapshot, task: str, most: int = 0) -> str:
         """The repository section anew, to stand in place of the old one; within `most` tokens if given. Blocking."""
-        plan = self.make_plan(snapshot, task, most=most)
+        plan = self.make_plan(snapshot, task, most=most, chosen=self._chosen)
         self.plan = self.shown = plan
         self._seen_tree = snapshot.tree
         self._remarks.append(RENEWED)
         return render(plan, self._rules(snapshot))
 
-    def make_plan(self, snapshot: Snapshot, task: str, *, exact: bool = False, most: int = 0) -> ContextPlan:
+    def make_plan(
+        self, snapshot: Snapshot, task: str, *, exact: bool = False, most: int = 0, chosen: Sequence[str] = ()
+    ) -> ContextPlan:
         """What the model would see of `snapshot` for `task`, never more than it takes as input."""
         model = Catalog.load(self._places.config).get(self.settings.model)
         prices = model.prices.get("default")
-        room = min(most or self.settings.context.budget, usable_input(model) - BESIDE)
-        context: ContextSettings = self.settings.context.model_copy(update={"budget": max(room, 1_000)})
         return make_plan(
             self._repository,
             snapshot,
             task,
-            context,
+            self._bounded(model, most),
             self._places,
             pinned=self.pinned,
             dropped=self.dropped,
             exact=exact,
+            maker=maker_of(self.settings),
+            chosen=chosen,
             usd_per_million=(prices.input, prices.cached) if prices else None,
         )
+
+    def shortlist(self, snapshot: Snapshot, task: str) -> Shortlist:
+        """What a selector would reread for `task`. Blocking."""
+        model = Catalog.load(self._places.config).get(self.settings.model)
+        context = self._bounded(model)
+        return shortlist(self._repository, snapshot, task, context, self._places, dropped=self.dropped)
+
+    def _bounded(self, model: Model, most: int = 0) -> ContextSettings:
+        """The settings with a budget that the model can take beside the rest of a request."""
+        room = min(most or self.settings.context.budget, usable_input(model) - BESIDE)
+        return self.settings.context.model_copy(update={"budget": max(room, 1_000)})
 
     def pin(self, path: str) -> None:
         self.pinned = (*(each for each in self.pinned if each != path), path)
@@ -114,6 +131,10 @@ class Briefing:
     def remarks(self) -> tuple[str, ...]:
         """What the next turn will begin with."""
         return tuple(self._remarks)
+
+    def remark(self, text: str) -> None:
+        """Something that the next turn will begin with."""
+        self._remarks.append(text)
 
     def saw(self, tree: str) -> None:
         """The turn ended with the draft `tree`: what did not land of it will be told as a difference."""

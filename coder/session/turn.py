@@ -21,10 +21,12 @@ from coder.repo.repository import Repository
 from coder.session import policy
 from coder.session.briefing import Briefing
 from coder.session.checks import CheckOptions, Checks, describe
+from coder.session.commits import commit_landed, commit_message
 from coder.session.landing import Landed, land, take_back
 from coder.session.outcome import Destination, Outcome
 from coder.session.record import Items
 from coder.session.recorder import Recorder
+from coder.session.selection import first_files
 from coder.session.summaries import summarize_cached
 from coder.session.uninterrupted import uninterrupted
 from coder.store import Places
@@ -50,7 +52,8 @@ class SessionOptions:
 @dataclass(slots=True)
 class Means:
     """What the turns of a session share. `emit` also keeps what must last; `edits` are the patches that landed, by
-    checkpoint, as compaction keeps them."""
+    checkpoint, as compaction keeps them, `patches` the same byte for byte (of this process only), `committed` those
+    that are in a commit."""
 
     repository: Repository
     settings: Settings
@@ -66,6 +69,15 @@ class Means:
     cache_key: str
     history: Items
     edits: dict[str, str] = field(default_factory=dict)
+    patches: dict[str, bytes] = field(default_factory=dict)
+    committed: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)  # by the user, to the turn that runs
+
+    @property
+    def key(self) -> str:
+        """The cache key of the session; another one each time the conversation changed elsewhere than at its end."""
+        renewals = self.recorder.record.renewals
+        return f"{self.cache_key}:{renewals}" if renewals else self.cache_key
 
 
 class Turn:
@@ -115,11 +127,12 @@ class Turn:
         self.evidence, self.triage = Evidence(tree=snapshot.tree), ()
         task = prompts.fill("planning", task=self._task) if self._mode == "plan" else self._task
         first = means.briefing.shown is None
+        chosen = await first_files(means.helpers, means.briefing, snapshot, self._task)
         try:
-            plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task)
+            plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task, chosen)
         except GitError:  # the tree that the model saw was pruned: nothing can be told as a difference to it
             await self._renew_section(self.draft)
-            plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task)
+            plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task, chosen)
         means.history += [user_message(text) for text in messages]
         if first:
             means.recorder.keep_section(plan)
@@ -174,7 +187,7 @@ class Turn:
         """One run of the loop. If the server finds even the section too long, half of it goes, once and said aloud."""
         means = self._means
         try:
-            return await run_turn(agent, means.client, means.history, desk, limits, self._cache_key)
+            return await run_turn(agent, means.client, means.history, desk, limits, means.key)
         except ApiError as error:
             shown = means.briefing.shown
             if error.code not in TOO_LONG or shown is None or shown.total_tokens < LEAST_SECTION:
@@ -183,13 +196,7 @@ class Turn:
         text = f"the repository section was too long for the server: {desk.plan.total_tokens:,} tokens are left of it"
         means.emit(Notice(text, "warning"))
         means.emit(ContextPlanned(desk.plan))
-        return await run_turn(agent, means.client, means.history, desk, limits, self._cache_key)
-
-    @property
-    def _cache_key(self) -> str:
-        """Of the session; another one each time the conversation changed elsewhere than at its end."""
-        renewals = self._means.recorder.record.renewals
-        return f"{self._means.cache_key}:{renewals}" if renewals else self._means.cache_key
+        return await run_turn(agent, means.client, means.history, desk, limits, means.key)
 
     def _desk(self, draft: Draft) -> Desk:
         means = self._means
@@ -208,6 +215,7 @@ class Turn:
             summarize=partial(summarize_cached, means.helpers, means.places, draft),
             select=partial(select, means.helpers),
             edits=list(means.edits.values()),
+            said=means.said,
         )
 
     async def _verify(self, draft: Draft) -> None:
@@ -269,9 +277,10 @@ class Turn:
             raise asyncio.CancelledError
         self._tell_landed(landed)
         means.briefing.landed(proposal, decision)
-        return Outcome(
-            Exit.DONE, summary, proposal, decision, landed.files, landed.patch, landed.checkpoint, landed.commit
-        )
+        oid = landed.commit
+        if decision.commit_message and landed.checkpoint and not oid:
+            oid = await commit_landed(means, landed.checkpoint.id, decision.commit_message)
+        return Outcome(Exit.DONE, summary, proposal, decision, landed.files, landed.patch, landed.checkpoint, oid)
 
     def take_back(self) -> tuple[Checkpoint, ...]:
         """Undo what landed, a commit included; the checkpoint of that, if anything had landed. Blocking."""
@@ -292,6 +301,9 @@ class Turn:
         for warning in checkpoint.warnings:
             means.emit(Notice(warning, "warning"))
         paths = tuple(file.path for file in landed.files)
+        means.patches[checkpoint.id] = landed.patch
+        if landed.commit:
+            means.committed.add(checkpoint.id)
         patch = means.edits[checkpoint.id] = redact(landed.patch.decode("utf-8", "replace"))
         means.recorder.note("applied", checkpoint=asdict(checkpoint), paths=paths, commit=landed.commit, patch=patch)
         means.emit(Applied(checkpoint, paths, landed.commit))
@@ -309,10 +321,3 @@ ENDINGS = {
     "repeated": "the model repeated itself without getting further",
     "max_output": "the model's reply was cut off at the output limit",
 }
-
-
-def commit_message(task: str) -> str:
-    """A commit message from the task: its first line as the subject (72 columns), the whole below if there is more."""
-    lines = task.strip().splitlines() or ["coder"]
-    subject = lines[0] if len(lines[0]) <= 72 else lines[0][:71].rstrip() + "…"
-    return subject if subject == task.strip() else f"{subject}\n\n{task.strip()}"

@@ -1,0 +1,133 @@
+"""What the small model adds to a plan: summaries that are known, a second look at the ranking. Nothing hangs on it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coder.config import ContextSettings, Settings
+from coder.events import ContextPlanned
+from tests.context_kit import PROJECT, project
+from tests.conversation import User, told
+from tests.fake_openai import Answer, FakeOpenAI, server_error, status, structured, text
+from tests.inside import inside
+from tests.test_summarize import summarizing
+from tests.work import Ended
+
+TASK = "FileWatcher starts twice"
+SMALL = ("--context-budget", "4000")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return project(tmp_path)
+
+
+def entries(ended: Ended) -> dict[str, dict[str, Any]]:
+    assert ended.code == 0, ended.err
+    return {entry["path"]: entry for entry in json.loads(ended.out)["entries"]}
+
+
+def context(root: Path, *args: str, **options: Any) -> Ended:
+    return inside(root, "context", TASK, *SMALL, "--output", "json", *args, **options)
+
+
+# ── summaries ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def summarised(root: Path) -> Path:
+    with FakeOpenAI(summarizing) as server:
+        assert inside(root, "summarize", env=server.environ()).code == 0
+    return root
+
+
+def test_a_known_summary_stands_for_a_file_that_does_not_fit(root: Path):
+    before = {path: entry["mode"] for path, entry in entries(context(root)).items()}
+    with FakeOpenAI(summarizing) as server:
+        inside(root, "summarize", env=server.environ())
+    after = entries(context(root))
+    shown = {path for path, entry in after.items() if entry["mode"] == "summary"}
+    assert shown and all(before[path] in ("outline", "name") for path in shown)
+    assert all(after[path]["mode"] == mode for path, mode in before.items() if mode in ("full", "part"))
+
+
+def test_a_summary_of_another_model_or_content_is_none(summarised: Path):
+    other = entries(context(summarised, "--set", "subagent_model=gpt-6-luna"))
+    assert "summary" not in {entry["mode"] for entry in other.values()}
+    for path in PROJECT:
+        (summarised / path).write_bytes((summarised / path).read_bytes() + b"\n# more\n")
+    assert "summary" not in {entry["mode"] for entry in entries(context(summarised)).values()}
+
+
+def test_the_model_is_told_summaries_as_data(summarised: Path, monkeypatch: pytest.MonkeyPatch):
+    with FakeOpenAI([text("Fine.")]) as server:
+        for name, value in server.environ().items():
+            monkeypatch.setenv(name, value)
+        User(summarised, Settings(context=ContextSettings(budget=4_000, selector="off"))).turns("one", TASK)
+    section = told(server.bodies()[0])[0]
+    assert re.search(r"<summaries [^>]*>\n\S+\nAbout \S+\n", section)
+
+
+# ── the selector ─────────────────────────────────────────────────────────────────────────────────
+
+
+def picking(path: str):
+    """A small model that finds `path` to be what matters."""
+
+    def answer(body: dict[str, Any]) -> Answer:
+        listed = re.findall(r"(?m)^(\d+)\. (\S+)$", body["input"][0]["content"][0]["text"])
+        return structured({"best": [int(number) for number, name in listed if name == path] + [999]})
+
+    return answer
+
+
+def test_a_selection_goes_before_the_ranking_and_is_paid_for(root: Path):
+    with FakeOpenAI(picking("src/render.py")) as server:
+        ended = context(root, "--select", env=server.environ())
+    first = json.loads(ended.out)["entries"][0]
+    assert (first["path"], first["reasons"][0]) == ("src/render.py", "chosen by the small model")
+    assert "chose 1 of 5 files; cost: $0.000" in ended.err
+    assert [row["requests"] for row in inside(root, "cost", "--by", "role", "--output", "json").result] == [1]
+
+
+@pytest.mark.parametrize(
+    "answer", [server_error(400), text("no"), structured({"best": [-1, 77]}), structured({"worst": []})]
+)
+def test_a_selection_that_fails_leaves_the_ranking_as_it_is(root: Path, answer: Answer):
+    with FakeOpenAI([answer, status(400, "no"), status(400, "no")]) as server:
+        asked = context(root, "--select", env=server.environ())
+    assert asked.code == 0 and asked.out == context(root).out
+
+
+def test_a_selection_that_the_limit_forbids_is_not_asked_for(root: Path):
+    with FakeOpenAI(picking("src/render.py")) as server:
+        asked = context(root, "--select", "--max-cost", "0", env=server.environ())
+    assert server.requests == [] and asked.code == 0 and asked.out == context(root).out
+
+
+def test_nothing_is_asked_about_a_repository_that_is_shown_whole(root: Path):
+    with FakeOpenAI([]) as server:
+        assert inside(root, "context", TASK, "--select", env=server.environ()).code == 0
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("selector", "task", "asked"),
+    [("off", "tidy", 0), ("on", "src/watcher.py", 1), ("auto", "src/watcher.py", 0), ("auto", "tidy", 1)],
+)
+def test_a_turn_asks_the_selector_as_the_setting_says(
+    tmp_path: Path, selector: Any, task: str, asked: int, monkeypatch: pytest.MonkeyPatch
+):
+    alike = {f"src/part_{letter}.py": f"def {letter}():\n    return 1\n" for letter in "abcdef"}
+    user = User(project(tmp_path, {**PROJECT, **alike}))
+    user.settings = Settings(context=ContextSettings(budget=4_000, selector=selector))
+    with FakeOpenAI({"gpt-5.4-mini": [text("Fine.")], "gpt-5.4-nano": [picking("docs/guide.md")]}) as server:
+        for name, value in server.environ().items():
+            monkeypatch.setenv(name, value)
+        user.turns("one", task)
+    assert len(server.bodies("gpt-5.4-nano")) == asked and server.refusals == []
+    (plan,) = [event.plan for event in user.events if isinstance(event, ContextPlanned)]
+    assert (plan.entries[0].path == "docs/guide.md") == bool(asked)
