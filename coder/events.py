@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coder.values import (
+    Approval,
     Checkpoint,
     ContextPlan,
     Evidence,
@@ -216,34 +217,40 @@ Emit = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Which hunks may land? Answered by a `ReviewDecision`."""
+    """Which hunks may land? Answered by a `ReviewDecision`.
+
+    `base` gives the content that the proposal began with, by path (None: no such file); `message` is what a commit of
+    it would say.
+    """
 
     proposal: Proposal
+    base: Callable[[str], bytes | None] = lambda path: None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ApproveCommand:
-    """May exactly these commands run, in this sandbox? Answered by True or False. `origin` says who named them.
+    """May exactly these commands run, in this sandbox? Answered by an `Approval` (True: always).
 
-    `why` is not empty where more than a first approval is asked for: other commands were approved here, or there is
-    no sandbox.
+    `origin` says who named them. `why` is not empty where more than a first approval is asked for: other commands
+    were approved here, or there is no sandbox.
     """
 
     commands: tuple[tuple[str, ...], ...]
     origin: str
     sandbox: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ApproveSpending:
     """The next turn is forecast to cost this much. Answered by True or False."""
 
-    why: str = ""
     forecast_usd: float
     limit_usd: float | None
 
 
 Question = Review | ApproveCommand | ApproveSpending
-Answer = ReviewDecision | bool
+Answer = ReviewDecision | Approval | bool
 
 Ask = Callable[[Question], Awaitable[Answer]]

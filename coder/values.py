@@ -250,6 +250,25 @@ class ReviewDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """The answer to "may this command run?": no, once, in this session, or always for exactly these words.
+
+    `reason` is what the user says beside a no; the model is told.
+    """
+
+    scope: Literal["no", "once", "session", "always"] = "no"
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.scope != "no"
+
+    @classmethod
+    def of(cls, answer: object) -> "Approval":
+        """An answer that may be a plain yes, which means always, or no."""
+        return answer if isinstance(answer, Approval) else cls("always" if answer is True else "no")
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What an applied proposal replaced; `undo` restores it. `when` is seconds since the epoch.
 

@@ -53,6 +53,7 @@ class Desk:
     summarize: Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]] | None = None
     select: Callable[[str, Sequence[tuple[str, str]]], Awaitable[Sequence[str]]] | None = None
     edits: list[str] = field(default_factory=list)  # the turn's patches in order: what compaction keeps verbatim
+    said: list[str] = field(default_factory=list)  # by the user, while the turn runs; the loop passes it on
     _repository: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def hides(self, path: str, content: bytes) -> str:

@@ -16,7 +16,7 @@ from coder.sandbox import Sandbox, choose
 from coder.session.triage import triage_failures
 from coder.store import Places
 from coder.text import redact
-from coder.values import Evidence, TriageCard
+from coder.values import Approval, Evidence, TriageCard
 from coder.verify.cluster import cluster
 from coder.verify.commands import TestCommand, detect, parse_command
 from coder.verify.runner import Verifier
@@ -62,6 +62,7 @@ class Checks:
         self._helpers = helpers
         self._named: dict[str, tuple[TestCommand, ...]] = {}
         self._answers: dict[tuple[tuple[str, ...], ...], bool] = {}
+        self._refusal = ""  # what the user said beside a no
         self._evidence: dict[tuple[str, str], tuple[Evidence, tuple[TriageCard, ...]]] = {}
         self._opening: asyncio.Task[Sandbox] | None = None
         self.sandbox: Sandbox | None = None
@@ -74,10 +75,12 @@ class Checks:
         words = tuple(command.argv for command in commands)
         if words not in self._answers:
             question = ApproveCommand(words, commands[0].origin, self._options.sandbox, self._change())
-            if yes := bool(await self._ask(question)):
-                for argv in words:
-                    TrustStore(self._places).approve_command(self._repository.location.root, argv)
-            self._answers[words] = yes
+            answer = Approval.of(await self._ask(question))
+            for argv in words if answer.scope == "always" else ():
+                TrustStore(self._places).approve_command(self._repository.location.root, argv)
+            if answer.scope == "once":
+                return commands
+            self._answers[words], self._refusal = bool(answer), answer.reason
         return commands if self._answers[words] else ()
 
     async def _candidates(self, tree: str) -> tuple[TestCommand, ...]:
@@ -153,7 +156,8 @@ class Checks:
             return self._evidence[snapshot, tree]
         commands = await self.approved(snapshot)
         if not commands:
-            return Evidence(tree=tree, note="no approved test command"), ()
+            why = self._refusal and f"the user did not let them run: {self._refusal}"
+            return Evidence(tree=tree, note=why or "no approved test command"), ()
         sandbox = await self._sandbox_for(commands)
         if sandbox is None:
             return Evidence(tree=tree, note="there is no sandbox, and without one it was not approved"), ()

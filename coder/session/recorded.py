@@ -88,6 +88,7 @@ class Recorded:
     settings: dict[str, str] = field(default_factory=dict)
     plan: str = ""
     edits: dict[str, str] = field(default_factory=dict)  # by checkpoint
+    committed: set[str] = field(default_factory=set)  # checkpoints
     turns: list[RecordedTurn] = field(default_factory=list)
 
 
@@ -138,9 +139,16 @@ def _take(state: Recorded, record: Json) -> None:
         case {"kind": "applied", "checkpoint": {"id": str(checkpoint)}} if last:
             state.turns[-1] = replace(last, checkpoints=(*last.checkpoints, checkpoint))
             state.edits[checkpoint] = str(record.get("patch", ""))
+            state.committed |= {checkpoint} if record.get("commit") else set()
+        case {"kind": "committed", "checkpoints": list(checkpoints)}:
+            state.committed.update(_words(checkpoints))
         case {"kind": "undone", "undoes": list(checkpoints)}:
             for checkpoint in checkpoints:
                 state.edits.pop(checkpoint, None)
+        case {"kind": "plan", "text": str(text)}:
+            state.plan = text
+        case {"kind": "remark", "text": str(text)}:
+            state.remarks.append(text)
         case {"kind": "outcome", "status": str(status)} if last:
             state.remarks = list(_words(record.get("remarks")))
             state.plan = str(record.get("plan") or state.plan)

@@ -86,7 +86,8 @@ class FakeOpenAI:
                 return status(400, str(refused), refused.code, param=refused.param), figures
             step = self._next(str(body.get("model")))
         answer = step(body) if callable(step) else step
-        if isinstance(answer, Answer) and path.endswith("/responses"):
+        beside = body.get("tool_choice") == "none"  # a question that the conversation does not go on from
+        if isinstance(answer, Answer) and path.endswith("/responses") and not beside:
             with self._lock:
                 self._before[session] = body
                 self._emitted.update({item["id"]: item for item in answer.items if "id" in item})
