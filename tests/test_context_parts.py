@@ -1,28 +1,20 @@
-"""The pieces below a plan: token counts, patterns, outlines, the index and its workers, ranking, packing, excerpts."""
+"""The pieces below a plan: token counts, patterns, outlines, ranking, packing, excerpts."""
 
-import os
-import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from coder.context.excerpt import best_ranges, chunks, merged, outline_text, part_text
-from coder.context.facts import Facts, facts_key, read_facts
+from coder.context.facts import read_facts
 from coder.context.ignore import Patterns
-from coder.context.index import Index
 from coder.context.kinds import kind_of
 from coder.context.outline import outline
 from coder.context.pack import Candidate, pack
-from coder.context.pool import Job, Pool
 from coder.context.task import read_task
 from coder.context.terms import numbers, stem, terms
 from coder.context.tokens import count_tokens, estimate_tokens
 from coder.context.withheld import Rules, shown_text, withheld
-from coder.repo.repository import Repository
-from coder.store import Places
-from tests.context_kit import project
-from tests.desk import places_in
 
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,94 +125,6 @@ def test_a_long_outline_keeps_what_the_task_asks_for():
     assert len(shown.splitlines()) < 90
 
 
-# ── the index ────────────────────────────────────────────────────────────────────────────────────
-
-
-def facts_of(root: Path) -> tuple[int, int]:
-    """How many files the index read anew, and how many it knows in the end."""
-    read: list[int] = []
-    with (
-        Repository.open(root, places_in(root.parent), "test") as repository,
-        Index.open(places_in(root.parent)) as index,
-    ):
-        files = repository.snapshot().files
-        index.update(repository, files, lambda done, total: read.append(total))
-        keys = [facts_key(file.oid, file.path) for file in files]
-        return (read[0] if read else 0), len(dict(index.facts(keys)))
-
-
-def test_the_index_reads_only_what_changed(tmp_path: Path):
-    root = project(tmp_path)
-    assert facts_of(root) == (5, 5)
-    (root / "src" / "render.py").write_text("def draw():\n    pass\n")
-    assert facts_of(root) == (1, 5)
-    assert facts_of(root) == (0, 5)
-
-
-@pytest.mark.parametrize("damage", [b"garbage" * 1_000, b"", "foreign"])
-def test_a_damaged_or_foreign_index_is_set_aside_and_built_again(tmp_path: Path, damage: bytes | str):
-    root = project(tmp_path)
-    facts_of(root)
-    path = tmp_path / "cache" / "context.sqlite"
-    for file in path.parent.glob("context.sqlite*"):
-        file.unlink()
-    if isinstance(damage, bytes):
-        path.write_bytes(damage)
-    else:
-        with sqlite3.connect(path) as database:
-            database.execute("CREATE TABLE theirs (x)")
-    assert facts_of(root) == (5, 5)
-
-
-def test_without_a_writable_cache_the_index_lives_in_memory(tmp_path: Path):
-    root = project(tmp_path)
-    (tmp_path / "file").write_text("in the way")
-    places = places_in(tmp_path)
-    nowhere = Places(places.config, places.state, tmp_path / "file" / "cache")
-    with Repository.open(root, places, "test") as repository, Index.open(nowhere) as index:
-        assert index.update(repository, repository.snapshot().files) == 0
-
-
-def test_an_index_that_another_process_writes_is_left_as_it_is(tmp_path: Path):
-    places = places_in(tmp_path)
-    with Index.open(places) as index:
-        other = sqlite3.connect(places.cache / "context.sqlite", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        index._database.execute("PRAGMA busy_timeout=1")
-        index.keep_tokens({"a": 1})
-        other.execute("ROLLBACK")
-        other.close()
-        assert index.tokens(["a"]) == {}
-        index.keep_tokens({"a": 1})
-        assert index.tokens(["a"]) == {"a": 1}
-
-
-def test_a_worker_that_dies_costs_one_file_its_grammar(monkeypatch: pytest.MonkeyPatch):
-    with Pool(1, seconds=5) as pool:
-        worker = pool._workers[0]
-        ask = worker.ask
-
-        def kill_first(job: Job, *, plain: bool) -> Facts | None:
-            if job.key == "bad" and not plain and worker._process:
-                worker._process.kill()
-            return ask(job, plain=plain)
-
-        monkeypatch.setattr(worker, "ask", kill_first)
-        jobs = [Job(key, "a.py", b"def f():\n    pass\n") for key in ("one", "bad", "two")]
-        assert [[symbol.name for symbol in facts.outline()] for facts in pool.read(jobs)] == [["f"]] * 3
-        pids = [worker._process.pid for worker in pool._workers if worker._process]
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-
-
-def test_a_file_that_hangs_the_reader_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("coder.context.pool.request", lambda path, content, plain: b"\xff\xff\xff\x00")
-    with Pool(1, seconds=0.5) as pool:
-        (facts,) = pool.read([Job("hang", "a.py", b"x = 1\n")])
-    assert facts.why == "could not be read by the indexer"
-
-
 # ── ranking, packing, excerpts ───────────────────────────────────────────────────────────────────
 
 
@@ -259,7 +163,7 @@ def test_what_does_not_fit_whole_is_shown_in_less():
     candidates = [Candidate(f"f{place}", -0.5 * place, 100, 100, 3) for place in range(60)]
     modes = pack(candidates, 2_000, Shapes())
     assert list(modes.values()).count("full") == 19
-    assert list(modes.values()).count("outline") == 8
+    assert list(modes.values()).count("outline") == 2
     assert "name" in modes.values()
 
 

@@ -16,7 +16,7 @@ from coder.context.terms import count, count_words
 from coder.context.withheld import content_why
 
 PROSE_BYTES = 128 * 1024  # how much of a document is read for terms; a changelog's tail says little
-DATA_BYTES = 16 * 1024  # the same for data: JSON, CSV, SVG, lock files
+DATA_BYTES = 4 * 1024  # the same for data (JSON, CSV, SVG, lock files): its head says what it is
 MOST_DATA_BYTES = 64 * 1024  # data above this is known by its name only
 MINIFIED_LINE = 400  # mean bytes per line above which code was written by a machine
 
@@ -68,11 +68,15 @@ def worth_reading(path: str, size: int) -> bool:
     return size <= MOST_DATA_BYTES or is_code(path) or is_prose(path)
 
 
+def read_bytes(path: str) -> int | None:
+    """How much of a file is read, None for all. Before a file is shown, all of it is looked at again."""
+    return None if is_code(path) or is_prose(path) or has_outline(path) else DATA_BYTES
+
+
 def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
     """The facts of one file. `plain` reads it without a grammar (after one failed on it)."""
     code, prose, outlined = is_code(path), is_prose(path), has_outline(path)
-    if not (code or prose or outlined):
-        content = content[:DATA_BYTES]  # before it is shown, all of it is looked at again
+    content = content[: read_bytes(path)]
     if why := content_why(path, content):
         return Facts(why=why)
     lines = content.count(b"\n") + 1
@@ -86,7 +90,7 @@ def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
     ids = array("I", sorted(everywhere.keys() | names.keys()))
     counts = bytearray(3 * len(ids))
     for field, of_term in enumerate((everywhere, comments, names)):
-        counts[field::3] = bytes([times if times < 256 else 255 for times in [of_term.get(term, 0) for term in ids]])
+        counts[field::3] = _capped([of_term.get(term, 0) for term in ids])
     symbols = json.dumps([[s.first, s.last, s.depth, s.kind, s.name, s.signature] for s in found.symbols])
     return Facts(
         ids.tobytes(),
@@ -99,6 +103,13 @@ def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
         imports(path, text),
         symbols,
     )
+
+
+def _capped(times: list[int]) -> bytes:
+    try:
+        return bytes(times)
+    except ValueError:  # rare: some term occurs more than 255 times
+        return bytes([min(each, 255) for each in times])
 
 
 def _outline(path: str, text: str, plain: bool) -> Outline:

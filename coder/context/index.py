@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from coder.context.facts import Facts, facts_key, worth_reading
+from coder.context.facts import Facts, facts_key, read_bytes, worth_reading
 from coder.context.pool import Job, Pool
 from coder.store import Places, open_database
 
@@ -87,11 +87,9 @@ class Index:
         if not missing:
             return 0
         progress(0, len(missing))
-        with Pool(sum(file.size for file in missing.values())) as pool:
+        with Pool(sum(_bytes_read(file) for file in missing.values())) as pool:
             for chunk in _chunks(missing):
-                contents = blobs.read_blobs(file.oid for file in chunk.values())
-                jobs = [Job(key, file.path, contents.get(file.oid, b"")) for key, file in chunk.items()]
-                self._store(zip(jobs, pool.read(jobs), strict=True))
+                self._store(pool.read(_jobs(blobs, chunk)))
                 done += len(chunk)
                 progress(done, len(missing))
                 if time.monotonic() > deadline:
@@ -107,20 +105,14 @@ class Index:
         return wanted
 
     def _store(self, read: Iterable[tuple[Job, Facts]]) -> None:
+        facts, symbols = [], []
+        for job, found in read:
+            fields = (found.words, found.comment_words, found.name_words, found.lines, found.why, found.imports)
+            facts.append((job.key, found.ids, found.counts, *fields))
+            symbols.append((job.key, found.symbols))
         with self._transaction() as database:
-            for job, facts in read:
-                blobs = (job.key, facts.ids, facts.counts)
-                row = (
-                    *blobs,
-                    facts.words,
-                    facts.comment_words,
-                    facts.name_words,
-                    facts.lines,
-                    facts.why,
-                    facts.imports,
-                )
-                database.execute("INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?,?,?,?)", row)
-                database.execute("INSERT OR REPLACE INTO symbols VALUES (?,?)", (job.key, facts.symbols))
+            database.executemany("INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?,?,?,?)", facts)
+            database.executemany("INSERT OR REPLACE INTO symbols VALUES (?,?)", symbols)
 
     def facts(self, keys: Sequence[str]) -> Iterator[tuple[str, Facts]]:
         """The facts of those keys that are known, without their symbols."""
@@ -185,6 +177,17 @@ def _in_memory() -> sqlite3.Connection:
     database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     database.executescript(_SCHEMA)
     return database
+
+
+def _bytes_read(file: File) -> int:
+    most = read_bytes(file.path)
+    return file.size if most is None else min(file.size, most)
+
+
+def _jobs(blobs: Blobs, chunk: Mapping[str, File]) -> Iterator[Job]:
+    contents = blobs.read_blobs(file.oid for file in chunk.values())
+    for key, file in chunk.items():
+        yield Job(key, file.path, contents.get(file.oid, b"")[: read_bytes(file.path)])
 
 
 def _chunks(files: Mapping[str, File]) -> Iterator[dict[str, File]]:

@@ -1,33 +1,39 @@
 """Worker processes that read files for the index: each file with a time limit, all ended together.
 
 A worker that hangs or dies costs one file its grammar: it is read again plainly, and left empty if that fails too.
+One thread serves them all, so that a screen beside it keeps the processor; several files are on their way to each.
 """
 
+import math
 import os
-import queue
 import select
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, cast
 
 from coder.context.facts import Facts
-from coder.context.worker import LENGTH, request
+from coder.context.worker import FILE_SECONDS, LENGTH, request
 
-FILE_SECONDS = 20.0  # wall time for one file, above the parser's own limit: for hangs outside the parser
-BYTES_PER_WORKER = 1_500_000  # starting a process costs about as much as reading this
+BYTES_PER_WORKER = 4_000_000  # reading this takes about a second; a process costs a tenth, and its own vocabulary
 MAX_WORKERS = 8
+AHEAD_BYTES = 200_000  # of files that a worker has been asked for: about a tenth of a second's work
+NAP = 0.01  # seconds in which answers gather while a worker has enough to do; each look costs the processor too
 _PIECE = 1 << 16
+UNREADABLE = Facts(why="could not be read by the indexer")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    """`plain`: without a grammar, since one failed on it."""
+
     key: str
     path: str
     content: bytes
+    plain: bool = False
 
 
 class Pool:
@@ -35,61 +41,127 @@ class Pool:
 
     def __init__(self, total_bytes: int, seconds: float = FILE_SECONDS) -> None:
         count = max(1, min(MAX_WORKERS, os.cpu_count() or 1, total_bytes // BYTES_PER_WORKER))
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers = [_Worker(seconds) for _ in range(count)]
-        for worker in self._workers:
-            self._idle.put(worker)
-        self._threads = ThreadPoolExecutor(count, "coder-index")
 
     def __enter__(self) -> "Pool":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
         for worker in self._workers:
             worker.end()
 
-    def read(self, jobs: Iterable[Job]) -> Iterator[Facts]:
-        """The facts of each job, in order."""
-        return self._threads.map(self._read, jobs)
+    def read(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Facts]]:
+        """Each job with its facts, as they come."""
+        waiting = deque(jobs)
+        while waiting or any(worker.asked for worker in self._workers):
+            for worker in self._workers:
+                while waiting and worker.has_room:
+                    worker.ask(waiting.popleft())
+            self._wait(NAP if waiting else 0.0)
+            for worker in self._workers:
+                yield from worker.answers()
+                if worker.is_lost:
+                    first, *rest = worker.restart()
+                    waiting.extendleft(reversed(rest))
+                    if first.plain:
+                        yield first, UNREADABLE
+                    else:
+                        waiting.appendleft(replace(first, plain=True))
 
-    def _read(self, job: Job) -> Facts:
-        worker = self._idle.get()
-        try:
-            found = worker.ask(job, plain=False) or worker.ask(job, plain=True)
-            return found or Facts(why="could not be read by the indexer")
-        finally:
-            self._idle.put(worker)
+    def _wait(self, nap: float) -> None:
+        """Until some worker can be written to or read from, or its time is over."""
+        poller = select.poll()  # select() fails on descriptors above 1,023
+        busy = [worker for worker in self._workers if worker.asked]
+        for worker in busy:
+            worker.register(poller)
+        if not poller.poll(max(0, math.ceil(1000 * (min(worker.deadline for worker in busy) - time.monotonic())))):
+            return
+        for worker in busy:
+            worker.write()
+        time.sleep(nap)
 
 
 class _Worker:
-    """One process, started with the first question and again after it was lost."""
+    """One process, started with the first question and again after it was lost. Answers come in the order asked."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self._ended = False
+        self._sent, self._received = bytearray(), bytearray()  # not yet written; not yet understood
+        self.asked: deque[Job] = deque()
+        self._asked_bytes = 0
+        self.deadline = 0.0
+        self.is_lost = False
 
-    def ask(self, job: Job, *, plain: bool) -> Facts | None:
-        """The facts, or None when the worker died or took too long; it is then started anew for the next file."""
-        if self._ended:
-            return None
-        process = self._process = self._process or _start()
-        deadline = time.monotonic() + self._seconds
+    @property
+    def has_room(self) -> bool:
+        return len(self.asked) < 2 or self._asked_bytes < AHEAD_BYTES
+
+    def ask(self, job: Job) -> None:
+        if not self.asked:
+            self.deadline = time.monotonic() + self._seconds
+        self._process = self._process or _start()
+        self.asked.append(job)
+        self._asked_bytes += len(job.content)
+        self._sent += request(job.path, job.content, plain=job.plain)
+
+    def register(self, poller: "select.poll") -> None:
+        process = cast("subprocess.Popen[bytes]", self._process)
+        poller.register(cast("IO[bytes]", process.stdout).fileno(), select.POLLIN)
+        if self._sent:
+            poller.register(cast("IO[bytes]", process.stdin).fileno(), select.POLLOUT)
+
+    def write(self) -> None:
+        """As much of what it was asked as the pipe takes now."""
+        sink = cast("IO[bytes]", cast("subprocess.Popen[bytes]", self._process).stdin).fileno()
         try:
-            _send(cast("IO[bytes]", process.stdin), request(job.path, job.content, plain=plain), deadline)
-            source = cast("IO[bytes]", process.stdout).fileno()
-            (length,) = LENGTH.unpack(_receive(source, LENGTH.size, deadline))
-            return Facts.unpacked(_receive(source, length, deadline))
-        except (OSError, EOFError, TimeoutError):
-            self._stop()
-            return None
+            while self._sent:
+                del self._sent[: os.write(sink, self._sent[:_PIECE])]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.is_lost = True
+
+    def answers(self) -> Iterator[tuple[Job, Facts]]:
+        """What has come by now. Notes whether the worker is lost: it ended, or its time is over."""
+        if not self.asked:
+            return
+        self._receive()
+        at = 0
+        while self.asked and len(self._received) - at >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(self._received, at)
+            end = at + LENGTH.size + length
+            if len(self._received) < end:
+                break
+            job = self.asked.popleft()
+            self._asked_bytes -= len(job.content)
+            yield job, Facts.unpacked(bytes(self._received[at + LENGTH.size : end]))
+            at = end
+            self.deadline = time.monotonic() + self._seconds
+        del self._received[:at]
+        if self.asked and time.monotonic() > self.deadline:
+            self.is_lost = True
+
+    def _receive(self) -> None:
+        source = cast("IO[bytes]", cast("subprocess.Popen[bytes]", self._process).stdout).fileno()
+        try:
+            while piece := os.read(source, _PIECE):
+                self._received += piece
+            self.is_lost = True
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.is_lost = True
+
+    def restart(self) -> deque[Job]:
+        """End the process; what it had not answered, of which it was lost over the first."""
+        self.end()
+        self.is_lost = False
+        asked, self.asked, self._asked_bytes = self.asked, deque(), 0
+        self._sent, self._received = bytearray(), bytearray()
+        return asked
 
     def end(self) -> None:
-        self._ended = True
-        self._stop()
-
-    def _stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -111,34 +183,6 @@ def _start() -> "subprocess.Popen[bytes]":
         env={"PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"},
         bufsize=0,
     )
-    os.set_blocking(cast("IO[bytes]", process.stdin).fileno(), False)
+    for pipe in (process.stdin, process.stdout):
+        os.set_blocking(cast("IO[bytes]", pipe).fileno(), False)
     return process
-
-
-def _send(sink: IO[bytes], frame: bytes, deadline: float) -> None:
-    rest = memoryview(frame)
-    while rest:
-        _wait(deadline, writable=sink.fileno())
-        rest = rest[os.write(sink.fileno(), rest[:_PIECE]) :]
-
-
-def _receive(source: int, length: int, deadline: float) -> bytes:
-    received = bytearray()
-    while len(received) < length:
-        _wait(deadline, readable=source)
-        piece = os.read(source, min(_PIECE, length - len(received)))
-        if not piece:
-            raise EOFError
-        received += piece
-    return bytes(received)
-
-
-def _wait(deadline: float, *, readable: int | None = None, writable: int | None = None) -> None:
-    left = max(0.0, deadline - time.monotonic())
-    poller = select.poll()  # select() fails on descriptors above 1,023
-    poller.register(
-        readable if readable is not None else cast("int", writable),
-        select.POLLIN if readable is not None else select.POLLOUT,
-    )
-    if not poller.poll(left * 1000):
-        raise TimeoutError

@@ -1,26 +1,36 @@
 """The process that reads files for the index: frames of bytes in, frames of facts out, until its input ends.
 
 It is started without the current directory on its path and holds nothing worth stealing: no key, no network, no
-handle on the repository.
+handle on the repository. It bounds itself, for the day when nobody is left to end it.
 """
 
+import contextlib
+import resource
+import signal
 import struct
 import sys
 from typing import BinaryIO
 
 from coder.context.facts import read_facts
 
+FILE_SECONDS = 20.0  # wall time for one file, above the parser's own limit: for hangs outside the parser
+MEMORY = 1 << 30  # bytes of address space: a file that needs more costs this process, not the machine
 LENGTH = struct.Struct("<I")
 
 
 def main() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while (request := read_frame(source)) is not None:
+        signal.alarm(int(1.5 * FILE_SECONDS))  # ends the process, wherever it hangs
         plain, rest = request[:1] == b"1", request[1:]
         path, _, content = rest.partition(b"\0")
         answer = read_facts(path.decode("utf-8", "surrogateescape"), content, plain=plain).packed()
         sink.write(LENGTH.pack(len(answer)) + answer)
         sink.flush()
+        signal.alarm(0)
 
 
 def request(path: str, content: bytes, *, plain: bool) -> bytes:

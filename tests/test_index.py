@@ -1,0 +1,135 @@
+"""The index and its worker processes: what is read anew, what is lost with a worker, and that none outlives coder."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from coder.context.facts import facts_key
+from coder.context.index import Index
+from coder.context.pool import Job, Pool
+from coder.repo.repository import Repository
+from coder.store import Places
+from tests.context_kit import project
+from tests.desk import places_in
+
+
+def facts_of(root: Path) -> tuple[int, int]:
+    """How many files the index read anew, and how many it knows in the end."""
+    read: list[int] = []
+    with (
+        Repository.open(root, places_in(root.parent), "test") as repository,
+        Index.open(places_in(root.parent)) as index,
+    ):
+        files = repository.snapshot().files
+        index.update(repository, files, lambda done, total: read.append(total))
+        keys = [facts_key(file.oid, file.path) for file in files]
+        return (read[0] if read else 0), len(dict(index.facts(keys)))
+
+
+def test_the_index_reads_only_what_changed(tmp_path: Path):
+    root = project(tmp_path)
+    assert facts_of(root) == (5, 5)
+    (root / "src" / "render.py").write_text("def draw():\n    pass\n")
+    assert facts_of(root) == (1, 5)
+    assert facts_of(root) == (0, 5)
+
+
+@pytest.mark.parametrize("damage", [b"garbage" * 1_000, b"", "foreign"])
+def test_a_damaged_or_foreign_index_is_set_aside_and_built_again(tmp_path: Path, damage: bytes | str):
+    root = project(tmp_path)
+    facts_of(root)
+    path = tmp_path / "cache" / "context.sqlite"
+    for file in path.parent.glob("context.sqlite*"):
+        file.unlink()
+    if isinstance(damage, bytes):
+        path.write_bytes(damage)
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("CREATE TABLE theirs (x)")
+    assert facts_of(root) == (5, 5)
+
+
+def test_without_a_writable_cache_the_index_lives_in_memory(tmp_path: Path):
+    root = project(tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    places = places_in(tmp_path)
+    nowhere = Places(places.config, places.state, tmp_path / "file" / "cache")
+    with Repository.open(root, places, "test") as repository, Index.open(nowhere) as index:
+        assert index.update(repository, repository.snapshot().files) == 0
+
+
+def test_an_index_that_another_process_writes_is_left_as_it_is(tmp_path: Path):
+    places = places_in(tmp_path)
+    with Index.open(places) as index:
+        other = sqlite3.connect(places.cache / "context.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        index._database.execute("PRAGMA busy_timeout=1")
+        index.keep_tokens({"a": 1})
+        other.execute("ROLLBACK")
+        other.close()
+        assert index.tokens(["a"]) == {}
+        index.keep_tokens({"a": 1})
+        assert index.tokens(["a"]) == {"a": 1}
+
+
+# ── workers ──────────────────────────────────────────────────────────────────────────────────────
+
+JOBS = [Job(str(number), f"f{number}.py", b"def f():\n    pass\n") for number in range(40)]
+
+
+@pytest.mark.parametrize("harm", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
+def test_a_worker_that_is_lost_costs_one_file_its_grammar(harm: signal.Signals):
+    with Pool(1, seconds=4) as pool:
+        answers = pool.read(JOBS)
+        read = [next(answers)]
+        os.kill(pids(pool)[0], harm)
+        read += answers
+        left = pids(pool)
+    assert {job.key for job, _ in read} == {job.key for job in JOBS}
+    assert {tuple(symbol.name for symbol in facts.outline()) for _, facts in read} == {("f",)}
+    assert sum(job.plain for job, _ in read) <= 1  # none, if all had been read by then
+    assert not any(map(lives, left))
+
+
+def test_a_file_that_no_worker_survives_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with Pool(1) as pool:
+        ((job, facts),) = pool.read(JOBS[:1])
+    assert (job.plain, facts.why) == (True, "could not be read by the indexer")
+
+
+ENDLESS = """
+from coder.context.pool import Job, Pool
+with Pool(100_000_000) as pool:
+    for _ in pool.read(Job(str(n), "a.py", b"def f():\\n    pass\\n" * 2_000) for n in range(300)):
+        print(*(worker._process.pid for worker in pool._workers), flush=True)
+"""
+
+
+def test_no_worker_outlives_a_coder_that_is_killed():
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, text=True) as coder:
+        assert coder.stdout is not None
+        workers = [int(pid) for pid in coder.stdout.readline().split()]
+        coder.kill()
+    assert workers
+    deadline = time.monotonic() + 30
+    while any(map(lives, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(lives, workers))
+
+
+def pids(pool: Pool) -> list[int]:
+    return [worker._process.pid for worker in pool._workers if worker._process]
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs; one that ended may wait for ever to be fetched where nobody is init."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return state != "" and not state.startswith("Z")
