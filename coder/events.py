@@ -153,6 +153,25 @@ class UsageRecorded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallFinished:
+    """One try of one call to a model came to its end. `status` is "ok" or what it failed with ("429", "cut").
+
+    `usage` is None where nothing was charged; `answered_by` and `tier` are as the server said, "" where it did not.
+    """
+
+    role: str
+    model: str
+    provider: str
+    host: str
+    seconds: float
+    attempt: int
+    status: str
+    usage: Usage | None
+    answered_by: str = ""
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RetryWaiting:
     seconds: float
     attempt: int
@@ -202,6 +221,7 @@ Event = (
     | SubagentStarted
     | SubagentFinished
     | UsageRecorded
+    | CallFinished
     | RetryWaiting
     | ProposalReady
     | Applied

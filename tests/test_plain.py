@@ -224,7 +224,7 @@ def test_a_comment_rejects_and_goes_back_to_the_model(long: Path):
         stdin = "shout\nc do not shout here\ny\ngo on\n"
         inside(long, "--plain", *UNTESTED, env=server.environ(), stdin=stdin)
         remarks = str(server.requests[-1].body["input"][-3:])
-    assert "comment on long.txt: do not shout here" in remarks
+    assert "the user says: do not shout here" in remarks
     assert (long / "long.txt").read_text() == LONG.replace("line 30", "LINE 30")
 
 

@@ -3,11 +3,12 @@
 Needed for commits only; everywhere else trees hold what is on disk. No filter can run here: there is none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coder.errors import Refused
 from coder.repo.diff import parse_patch
+from coder.repo.merge import merge3
 from coder.repo.patch import PatchRefused
 from coder.repo.repository import FileState, Repository
 from coder.repo.trees import TreeFile
@@ -38,6 +39,47 @@ def approved_change(repository: Repository, patch: bytes) -> ApprovedChange:
     except PatchRefused:
         before, after = disk, _apply(repository, disk, patch)
     return ApprovedChange(paths, _as_git_keeps_them(repository, before), _as_git_keeps_them(repository, after))
+
+
+def joint_patch(repository: Repository, changes: Sequence[tuple[str, str]]) -> bytes:
+    """The one patch that `changes` (trees before and after each, oldest first) come to in the working tree.
+
+    What others changed in between or since is no part of it. Raises Refused where they cannot be told apart, or where
+    nothing of the changes is in the files any more.
+    """
+    states: dict[str, FileState | None] = {}
+    modes: dict[str, str] = {}
+    for old, new in reversed(changes):
+        for file in repository.diff(old, new):
+            for path in dict.fromkeys((file.path, file.old_path)):
+                if path not in states:
+                    content = repository.work_tree_bytes(path)
+                    states[path] = None if content is None else FileState(content, file.new_mode or "100644")
+    empty = repository.tree_of("")
+    after = repository.write_tree(empty, {path: state for path, state in states.items() if state})
+    for old, new in reversed(changes):
+        for file in repository.diff(old, new):
+            modes[file.old_path] = file.old_mode or "100644"
+            for path in dict.fromkeys((file.path, file.old_path)):
+                was = _without(repository, path, states[path], old, new)
+                states[path] = None if was is None else FileState(was, modes.get(path, "100644"))
+    before = repository.write_tree(empty, {path: state for path, state in states.items() if state})
+    if before == after:
+        raise Refused("nothing of what was applied is in the files any more", "there is nothing to commit")
+    return repository.patch(before, after)
+
+
+def _without(repository: Repository, path: str, now: FileState | None, old: str, new: str) -> bytes | None:
+    """A file's content without the change that the trees make of it."""
+    was, became = repository.read(old, path), repository.read(new, path)
+    content = None if now is None else now.content
+    if content in (was, became):
+        return was
+    if content is not None and was is not None and became is not None:
+        merged = merge3(became, content, was)
+        if not merged.conflict:
+            return merged.content
+    raise Refused(f"{path} was changed since in the same place", "commit it with git")
 
 
 def _apply(repository: Repository, tree: str, patch: bytes) -> str:

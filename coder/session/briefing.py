@@ -17,6 +17,7 @@ from coder.repo.diff import render as render_patch
 from coder.repo.repository import Repository, Snapshot
 from coder.session.recorded import Recorded
 from coder.session.summaries import maker_of
+from coder.session.verdict import told
 from coder.store import Places
 from coder.text import redact
 from coder.values import ContextPlan, Proposal, ReviewDecision
@@ -140,17 +141,10 @@ class Briefing:
         """The turn ended with the draft `tree`: what did not land of it will be told as a difference."""
         self._seen_tree = tree
 
-    def landed(self, proposal: Proposal, decision: ReviewDecision) -> None:
-        """Remember what the model must be told of a partly accepted proposal."""
-        if _rejected(proposal, decision):
-            self.rejected(proposal, decision)
-
-    def rejected(self, proposal: Proposal, decision: ReviewDecision) -> None:
-        """Remember which hunks did not land, and why."""
-        lines = ["[coder: the user reviewed your proposal. These parts were rejected and are not in the files:]"]
-        lines += _rejected(proposal, decision)
-        lines += [f"comment on {comment.path}: {comment.text}" for comment in decision.comments]
-        self._remarks.append("\n".join(lines))
+    def reviewed(self, proposal: Proposal, decision: ReviewDecision) -> None:
+        """Remember what the model must be told of a proposal that was not accepted as it was."""
+        if verdict := told(proposal, decision):
+            self._remarks.append(verdict)
 
     def _changes(self, snapshot: Snapshot, hidden: Collection[str]) -> list[str]:
         """How the files differ from what the model last knew, as a diff. Withheld files are no part of it."""
@@ -173,16 +167,3 @@ class Briefing:
             return ""
         content = self._repository.read(snapshot.tree, RULES_FILE)
         return "" if content is None else content[:MAX_RULES_BYTES].decode("utf-8", "replace")
-
-
-def _rejected(proposal: Proposal, decision: ReviewDecision) -> list[str]:
-    lines = []
-    for file in proposal.files:
-        kept = decision.accepted.get(file.path, frozenset())
-        dropped = [position for position in range(max(1, len(file.hunks))) if position not in kept]
-        if dropped and not kept:
-            lines.append(f"- {file.path}: everything")
-        elif dropped:
-            places = (f"line {file.hunks[position].old_start}" for position in dropped)
-            lines.append(f"- {file.path}: the hunk at {', '.join(places)}")
-    return lines

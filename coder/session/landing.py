@@ -21,7 +21,8 @@ from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What was approved and what became of it. `merged` are files that had changed meanwhile and were merged;
+    """What was approved and what became of it: `tree` is the snapshot with it. `merged` are files that had changed
+    meanwhile and were merged;
     `stood` is how HEAD and the index stood before and after a commit, `unsigned` that it lacks a wanted signature."""
 
     files: tuple[FileDiff, ...]
@@ -31,6 +32,7 @@ class Landed:
     merged: tuple[str, ...] = ()
     stood: tuple[Standing, Standing] | None = None
     unsigned: bool = False
+    tree: str = ""
 
 
 def approved_tree(repository: Repository, proposal: Proposal, decision: ReviewDecision) -> tuple[str, bytes]:
@@ -63,7 +65,7 @@ def land(
             return Landed(files, patch)
         case "tree":
             checkpoint, merged = _write_files(repository, places, proposal.snapshot, tree, files, message)
-            return Landed(files, patch, checkpoint, merged=merged)
+            return Landed(files, patch, checkpoint, merged=merged, tree=tree)
         case "commit":
             before = standing(repository.location.root)
             checkpoint, merged = _write_files(repository, places, proposal.snapshot, tree, files, message)

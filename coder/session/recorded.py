@@ -88,7 +88,7 @@ class Recorded:
     settings: dict[str, str] = field(default_factory=dict)
     plan: str = ""
     edits: dict[str, str] = field(default_factory=dict)  # by checkpoint
-    committed: set[str] = field(default_factory=set)  # checkpoints
+    applied: dict[str, tuple[str, str]] = field(default_factory=dict)  # trees, of what is in no commit yet
     turns: list[RecordedTurn] = field(default_factory=list)
 
 
@@ -139,12 +139,16 @@ def _take(state: Recorded, record: Json) -> None:
         case {"kind": "applied", "checkpoint": {"id": str(checkpoint)}} if last:
             state.turns[-1] = replace(last, checkpoints=(*last.checkpoints, checkpoint))
             state.edits[checkpoint] = str(record.get("patch", ""))
-            state.committed |= {checkpoint} if record.get("commit") else set()
+            match record:
+                case {"commit": "", "trees": [str(old), str(new)]}:
+                    state.applied[checkpoint] = (old, new)
         case {"kind": "committed", "checkpoints": list(checkpoints)}:
-            state.committed.update(_words(checkpoints))
+            for checkpoint in checkpoints:
+                state.applied.pop(checkpoint, None)
         case {"kind": "undone", "undoes": list(checkpoints)}:
             for checkpoint in checkpoints:
                 state.edits.pop(checkpoint, None)
+                state.applied.pop(checkpoint, None)
         case {"kind": "plan", "text": str(text)}:
             state.plan = text
         case {"kind": "remark", "text": str(text)}:

@@ -6,27 +6,25 @@ from dataclasses import asdict, replace
 
 from coder import prompts
 from coder.agents.compaction import compact, size
-from coder.agents.subagents import Helpers
 from coder.config import Settings
-from coder.context.tokens import count_tokens
 from coder.errors import Exit, UserError
 from coder.events import Ask, Emit, Event, Notice, SessionStarted, TurnFinished, TurnStarted, Undone
-from coder.model.client import Client
 from coder.model.ledger import Total
 from coder.repo.checkpoint import UndoItem, list_checkpoints, preview, undo
 from coder.repo.discover import Location
 from coder.repo.repository import Repository
-from coder.session.briefing import Briefing
-from coder.session.checks import Checks
+from coder.session.aside import CommandEnd, OwnCommands, ask_aside
 from coder.session.choices import as_left, choose_effort, choose_model
+from coder.session.commits import Commits
 from coder.session.disclosure import WHAT_LEAVES, tell_once
+from coder.session.names import Names
+from coder.session.opening import gather
 from coder.session.outcome import Outcome
-from coder.session.record import Record, session_path
+from coder.session.record import session_path
 from coder.session.recorded import Recorded, RecordedTurn, live_records, read_records, recorded, records_before
-from coder.session.recorder import Recorder
 from coder.session.replay import replay, spent
 from coder.session.rewind import preview_all, standing, take_back
-from coder.session.turn import Means, Mode, SessionOptions, Turn
+from coder.session.turn import Mode, SessionOptions, Turn
 from coder.store import Places
 from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, TriageCard, Usage
 
@@ -59,45 +57,14 @@ class Session:
         self._emit = emit
         records = live_records(read_records(session_path(places, id))) if resume else []
         state = recorded(records)
-        settings = as_left(settings, state)
-        record = Record(places, id, state.history, state.renewals)
-        self._means = self._gather(repository, settings, places, ask, record, state, new=not resume)
+        means = (repository, as_left(settings, state), places, emit, ask, id, options, state)
+        self._means = gather(*means, lambda: self._turn_tree, new=not resume)
         self._past = tuple(replay(records))
         self._turn: Turn | None = None
+        self._commands = OwnCommands(self._means, id)
+        self.names = Names(repository.location, places, id)
         self._adopt(state)
         self._start(state.settings.get("model", state.model))
-
-    def _gather(
-        self,
-        repository: Repository,
-        settings: Settings,
-        places: Places,
-        ask: Ask,
-        record: Record,
-        state: Recorded,
-        *,
-        new: bool,
-    ) -> Means:
-        root, history = str(repository.location.root), list(state.history)
-        head = {"root": root, "model": settings.model, "effort": settings.effort} if new else None
-        recorder = Recorder(record, history, self._emit, lambda: self._turn_tree, head)
-        client = Client(settings, places, self.id, self._emit, repository=root, count=count_tokens)
-        helpers = Helpers(client, settings, recorder, self.id)
-        return Means(
-            repository,
-            settings,
-            places,
-            self.options,
-            recorder,
-            ask,
-            client,
-            helpers,
-            Checks(repository, settings, places, recorder, ask, self.id, self.options.checks, helpers),
-            Briefing(repository, settings, places, trusted=self.options.trusted),
-            recorder,
-            state.cache_key or f"coder:{self.id}",
-            history,
-        )
 
     def _adopt(self, state: Recorded) -> None:
         """Stand where a record stands: at the opening, and after a rewind."""
@@ -105,8 +72,8 @@ class Session:
         self.plan_text = state.plan
         self._turns = list(state.turns)
         self._means.history[:] = state.history
-        self._means.edits.clear()
-        self._means.edits.update(state.edits)
+        self._means.edits, self._means.applied = dict(state.edits), dict(state.applied)
+        self.commits = Commits(self._means, self._turns)
         self._means.briefing.resume(state)
 
     def _start(self, model: str) -> None:
@@ -279,6 +246,7 @@ class Session:
         gone = sorted(await asyncio.to_thread(self._undone) - before)
         for checkpoint in gone:
             self._means.edits.pop(checkpoint, None)
+            self._means.applied.pop(checkpoint, None)
         for done in made:
             self._means.recorder.note("undone", checkpoint=asdict(done), paths=done.paths, undoes=gone)
             self._means.emit(Undone(done, done.paths))
@@ -299,6 +267,34 @@ class Session:
         self._means.recorder.keep_items()
         self._say(f"the conversation was compacted from about {before:,} to {after:,} tokens")
         return before, after
+
+    async def ask_aside(self, question: str, on_text: Callable[[str], None]) -> str:
+        """The answer to a question that stays out of the conversation; also while a turn runs."""
+        return await ask_aside(self._means, self.mode, question, on_text)
+
+    async def run_tests(self) -> Evidence:
+        """What the approved test commands say of the files as they are now."""
+        tree = (await asyncio.to_thread(self._means.repository.snapshot)).tree
+        return (await self._means.checks.run(tree, tree))[0]
+
+    async def command(self, line: str, on_output: Callable[[str], None]) -> CommandEnd:
+        """Run a command of the user's own in the sandbox, after a yes; the model is told with the next task."""
+        return await self._commands.run(line, on_output)
+
+    def steer(self, words: str) -> None:
+        """Say something to the turn that runs; it is heard after the step that is being taken."""
+        self._means.said.append(words)
+        self._say(f"said meanwhile: {words}")
+
+    def unheard(self) -> tuple[str, ...]:
+        """What was said to a turn that ended before it could hear; it is forgotten here."""
+        said, self._means.said[:] = tuple(self._means.said), ()
+        return said
+
+    def keep_plan(self, plan: str) -> None:
+        """The plan as the user edited it."""
+        self.plan_text = plan
+        self._means.recorder.note("plan", text=plan)
 
     def rename(self, title: str) -> None:
         """Give the session a name; "" takes it away."""
@@ -322,7 +318,7 @@ class Session:
         records = await asyncio.to_thread(lambda: live_records(read_records(session_path(places, self.id))))
         state = recorded(records_before(records, turn))
         self._means.recorder.record.rewind(turn, state.history, state.renewals)
-        self._turn = None
+        self._turn, self._past = None, tuple(replay(records_before(records, turn)))
         self._adopt(state)
         self._say(f"back before turn {turn}; {len(made)} applied changes were taken back")
         return made

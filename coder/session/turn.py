@@ -52,8 +52,7 @@ class SessionOptions:
 @dataclass(slots=True)
 class Means:
     """What the turns of a session share. `emit` also keeps what must last; `edits` are the patches that landed, by
-    checkpoint, as compaction keeps them, `patches` the same byte for byte (of this process only), `committed` those
-    that are in a commit."""
+    checkpoint, as compaction keeps them, `applied` the trees before and after each that is in no commit yet."""
 
     repository: Repository
     settings: Settings
@@ -69,8 +68,7 @@ class Means:
     cache_key: str
     history: Items
     edits: dict[str, str] = field(default_factory=dict)
-    patches: dict[str, bytes] = field(default_factory=dict)
-    committed: set[str] = field(default_factory=set)
+    applied: dict[str, tuple[str, str]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)  # by the user, to the turn that runs
 
     @property
@@ -237,10 +235,11 @@ class Turn:
             return Outcome(Exit.UNCHANGED, end.text or "nothing was changed")
         proposal = self._proposal(draft, files, patch, end.text)
         self._means.emit(ProposalReady(proposal))
-        decision = await self._means.ask(Review(proposal))
+        base = partial(self._means.repository.read, proposal.snapshot)
+        decision = await self._means.ask(Review(proposal, base, commit_message(self._subject)))
         assert isinstance(decision, ReviewDecision)
         if decision.takes_nothing():
-            self._means.briefing.rejected(proposal, decision)
+            self._means.briefing.reviewed(proposal, decision)
             why = "its tests fail" if self.evidence.status == "failed" else "nothing of it was accepted"
             return Outcome(Exit.FAILED, f"the change was not applied: {why}", proposal, decision, files, patch)
         return await self._land(proposal, decision, end.text)
@@ -275,8 +274,8 @@ class Turn:
         if interrupted:
             await uninterrupted(self.take_back)
             raise asyncio.CancelledError
-        self._tell_landed(landed)
-        means.briefing.landed(proposal, decision)
+        self._tell_landed(landed, proposal.snapshot)
+        means.briefing.reviewed(proposal, decision)
         oid = landed.commit
         if decision.commit_message and landed.checkpoint and not oid:
             oid = await commit_landed(means, landed.checkpoint.id, decision.commit_message)
@@ -288,7 +287,7 @@ class Turn:
         undone = take_back(self._means.repository, self._means.places, landed) if landed else None
         return (undone,) if undone else ()
 
-    def _tell_landed(self, landed: Landed) -> None:
+    def _tell_landed(self, landed: Landed, snapshot: str) -> None:
         means, checkpoint = self._means, landed.checkpoint
         if landed.unsigned:
             text = "the commit is not signed: your signing program and hooks run only in a repository you trust"
@@ -301,11 +300,12 @@ class Turn:
         for warning in checkpoint.warnings:
             means.emit(Notice(warning, "warning"))
         paths = tuple(file.path for file in landed.files)
-        means.patches[checkpoint.id] = landed.patch
-        if landed.commit:
-            means.committed.add(checkpoint.id)
+        trees = (snapshot, landed.tree)
+        if not landed.commit:
+            means.applied[checkpoint.id] = trees
         patch = means.edits[checkpoint.id] = redact(landed.patch.decode("utf-8", "replace"))
-        means.recorder.note("applied", checkpoint=asdict(checkpoint), paths=paths, commit=landed.commit, patch=patch)
+        facts = {"paths": paths, "commit": landed.commit, "patch": patch, "trees": trees}
+        means.recorder.note("applied", checkpoint=asdict(checkpoint), **facts)
         means.emit(Applied(checkpoint, paths, landed.commit))
 
 
