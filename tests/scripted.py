@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from coder.events import (
     Ask,
@@ -103,11 +103,12 @@ def telling(*events: Event) -> Script:
     return script
 
 
-def reviewing(proposal: Proposal) -> Script:
-    """A turn that puts a proposal to the user."""
+def reviewing(proposal: Proposal, base: Mapping[str, bytes] | None = None, message: str = "") -> Script:
+    """A turn that puts a proposal to the user; `base` is what the files held before."""
+    read = {} if base is None else base
 
     async def script(session: Scripted, task: str) -> None:
-        await session.question(Review(proposal))
+        await session.question(Review(proposal, read.get, message))
 
     return script
 

@@ -6,7 +6,7 @@ import pytest
 
 from coder.values import Comment, Proposal, ReviewDecision
 from tests.screen_kit import Shown, drive
-from tests.scripted import changed, hunk, proposal_of, reviewing
+from tests.scripted import Script, changed, hunk, proposal_of, reviewing
 
 ONE = hunk(" def price():", "-    return 1", "+    return 2")
 TWO = hunk(" def tax():", "-    return 3", "+    return 4", start=40)
@@ -16,7 +16,10 @@ CI = changed(".github/workflows/ci.yml", hunk("-on: push", "+on: pull_request"),
 
 
 def review(
-    proposal: Proposal, act: Callable[[Shown], Awaitable[None]], size: tuple[int, int] = (120, 40)
+    proposal: Proposal,
+    act: Callable[[Shown], Awaitable[None]],
+    size: tuple[int, int] = (120, 40),
+    script: Script | None = None,
 ) -> list[object]:
     """The answers that `act` gives to one review."""
 
@@ -27,7 +30,7 @@ def review(
         await act(screen)
         await screen.until(lambda: bool(screen.session.answers), "an answer")
 
-    session = drive(reviewing(proposal), reviewed, size=size)
+    session = drive(script or reviewing(proposal), reviewed, size=size)
     assert session is not None
     return session.answers
 
@@ -227,3 +230,78 @@ def test_a_proposal_seen_again_cannot_be_decided() -> None:
         await screen.until(lambda: len(screen.app.screen_stack) == 1)
 
     drive(reviewing(proposal_of(SHOP)), act)
+
+
+MIXED = hunk(" a = 1", "-b = 2", "+b = 20", " c = 3", " d = 4", "-e = 5", "+e = 50", " f = 6")
+
+
+def test_a_hunk_is_split_and_its_parts_decided_one_by_one() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("S")
+        await screen.sees("·3")
+        await screen.press("a", "c")
+        await screen.write("five is enough")
+        await screen.press("a", "enter")
+
+    (answer,) = review(proposal_of(changed("a.py", MIXED), TILL), act)
+    assert isinstance(answer, ReviewDecision)
+    assert answer.accepted == {"a.py": {0}, "src/till.py": {0}}
+    assert answer.comments == (Comment("a.py", 0, "five is enough"),)
+    body = answer.edited["a.py", 0].partition(b"\n")[2]
+    assert body == b" a = 1\n-b = 2\n+b = 20\n c = 3\n d = 4\n e = 5\n f = 6\n"
+
+
+def test_a_split_can_be_taken_back_and_all_its_parts_are_the_hunk_again() -> None:
+    assert review(proposal_of(changed("a.py", MIXED)), press("S", "z", "S", "a", "a", "enter")) == [
+        ReviewDecision({"a.py": {0}})
+    ]
+
+
+def test_more_of_the_lines_around_a_hunk_are_shown_and_change_nothing() -> None:
+    content = b"".join(b"line %d\n" % number for number in range(1, 80))
+    first, second = (hunk(f" line {at}", f"-line {at + 1}", "+new", start=at) for at in (20, 40))
+    script = reviewing(proposal_of(changed("a.txt", first, second)), base={"a.txt": content})
+
+    async def act(screen: Shown) -> None:
+        await screen.write("go")
+        await screen.sees("line 21 ")
+        await screen.grace()
+        await screen.press("plus")
+        text = await screen.sees("line 10 ")
+        assert "line 31 " in text and "line 9 " not in text and "line 32 " not in text
+        await screen.press("n", "plus", "plus")
+        text = await screen.sees("line 32 ")
+        assert text.count("line 31 ") == 1
+        await screen.press("minus", "minus", "a", "a", "enter")
+        await screen.until(lambda: bool(screen.session.answers))
+
+    session = drive(script, act, size=(100, 70))
+    assert session is not None and session.answers == [ReviewDecision({"a.txt": {0, 1}})]
+
+
+def test_a_commit_has_a_message_to_edit_and_wants_something_accepted() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("m", "y", "enter")
+        assert not screen.session.answers
+        await screen.press("a", "m")
+        await screen.sees("1 hunk undecided: not applied")
+        await screen.press("escape", "x", "m")
+        await screen.sees("Mend the shop")
+        screen.send(" ", "n", "o", "w", "shift+enter", "o", "k", "enter")
+
+    script = reviewing(proposal_of(SHOP), message="Mend the shop")
+    assert review(proposal_of(SHOP), act, script=script) == [
+        ReviewDecision({"src/shop.py": {0}}, commit_message="Mend the shop now\nok")
+    ]
+
+
+def test_a_comment_on_everything_sends_all_that_is_undecided_back() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.press("a", "ctrl+t")
+        await screen.write("use Decimal")
+        await screen.sees("▸ use Decimal")
+        await screen.press("enter")
+
+    assert review(proposal_of(SHOP, TILL), act) == [
+        ReviewDecision({"src/shop.py": {0}}, comments=(Comment("", -1, "use Decimal"),))
+    ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from coder.repo.diff import coalesce, edit_hunk, render_hunk, split
+from coder.repo.diff import edit_hunk, joined, split
 from coder.values import Comment, FileDiff, Hunk, ReviewDecision
 
 Mark = Literal["undecided", "accepted", "rejected"]
@@ -88,23 +88,5 @@ class Choices:
                 continue
             accepted.setdefault(place[0], set()).add(place[1])
             if len(taken) < len(parts) or any(part.edited for part in taken):
-                edited[place] = _joined(parts)
+                edited[place] = joined((part.hunk, part.mark == "accepted") for part in parts if part.hunk)
         return ReviewDecision({path: frozenset(taken) for path, taken in accepted.items()}, tuple(comments), edited)
-
-
-def _joined(parts: Sequence[Piece]) -> bytes:
-    """The whole hunk again, with what was rejected of it as the file had it."""
-    hunks = [part.hunk if part.mark == "accepted" else _reverted(part.hunk) for part in parts if part.hunk]
-    return b"".join(render_hunk(hunk) for hunk in coalesce(hunks))
-
-
-def _reverted(hunk: Hunk) -> Hunk:
-    """The hunk without its change: what it removes stays, what it adds is gone."""
-    lines: list[bytes] = []
-    kept = True
-    for line in hunk.lines:
-        if not line.startswith(b"\\"):
-            kept = not line.startswith(b"+")
-        if kept:
-            lines.append(b" " + line[1:] if line.startswith(b"-") else line)
-    return replace(hunk, new_lines=hunk.old_lines, lines=tuple(lines))

@@ -252,6 +252,25 @@ def split(hunk: Hunk) -> tuple[Hunk, ...]:
     return tuple(pieces)
 
 
+def joined(parts: Iterable[tuple[Hunk, bool]]) -> bytes:
+    """The hunk that pieces of one make together, each with whether it is wanted; what is not is as the file had it."""
+    return b"".join(
+        render_hunk(hunk) for hunk in coalesce(part if wanted else _reverted(part) for part, wanted in parts)
+    )
+
+
+def _reverted(hunk: Hunk) -> Hunk:
+    """The hunk without its change: what it removes stays, what it adds is gone."""
+    lines: list[bytes] = []
+    kept = True
+    for line in hunk.lines:
+        if not line.startswith(b"\\"):
+            kept = not line.startswith(b"+")
+        if kept:
+            lines.append(b" " + line[1:] if line.startswith(b"-") else line)
+    return replace(hunk, new_lines=hunk.old_lines, lines=tuple(lines))
+
+
 def _units(lines: Iterable[bytes]) -> list[tuple[bytes, ...]]:
     """Lines with their "\\ No newline at end of file" attached."""
     units: list[tuple[bytes, ...]] = []

@@ -20,7 +20,7 @@ from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
 from coder.amounts import money
-from coder.events import ContextPlanned, Event, ProposalReady, TurnFinished
+from coder.events import ContextPlanned, Event, ProposalReady, Review, TurnFinished
 from coder.tui import commands
 from coder.tui.activity import activity_of
 from coder.tui.bridge import Bridge
@@ -81,6 +81,7 @@ class CoderApp(App[int]):
         self.facts = Facts()
         self.turns = Turns(open_session, task, self._turn_ended, options.warm)
         self.proposal: Proposal | None = None
+        self.reviewed: Review | None = None
         self._bridge: Bridge | None = None
         self._words = ""
         self._quit_armed = False

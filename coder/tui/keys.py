@@ -39,9 +39,16 @@ APP = (
 COMPOSER = (
     Key("composer.past", "ctrl+r", "past", "search what you asked before"),
     Key("composer.editor", "ctrl+g", "editor", "write in $EDITOR"),
+    Key("composer.steer", "ctrl+s", "steer", "say it to the running turn, instead of queueing it"),
     Key("composer.page_up", "pageup", "app.page(-0.9)", "scroll the conversation up"),
     Key("composer.page_down", "pagedown", "app.page(0.9)", "scroll the conversation down"),
     Key("composer.end", "ctrl+end", "app.page_end", "scroll to its end"),
+)
+PLAN = (
+    Key("plan.go", "ctrl+s", "decide('go')", "carry the plan out, as it is written now", True),
+    Key("plan.revise", "ctrl+r", "decide('revise')", "send it back: the model works in what you wrote into it", True),
+    Key("plan.editor", "ctrl+g", "editor", "write in $EDITOR", True),
+    Key("plan.later", "escape", "decide('later')", "keep it for later; /go carries it out", True),
 )
 PANEL = (
     Key("panel.up", "up,k", "mark(-1)", "mark the file above"),
@@ -60,9 +67,13 @@ REVIEW = (
     Key("review.accept_all", "ctrl+a", "decide_all('accepted')", "accept what is undecided, but for protected files"),
     Key("review.reject_all", "ctrl+x", "decide_all('rejected')", "reject what is undecided"),
     Key("review.take_back", "z", "take_back", "take the last decision back"),
-    Key("review.comment", "c", "comment(False)", "comment on this hunk; it goes back to the model"),
-    Key("review.comment_file", "C", "comment(True)", "comment on this file"),
+    Key("review.comment", "c", "comment", "comment on this hunk; it goes back to the model"),
+    Key("review.comment_file", "C", "comment_file", "comment on this file"),
+    Key("review.comment_all", "ctrl+t", "comment_all", "comment on the whole proposal"),
     Key("review.edit", "e", "edit", "edit this hunk in $EDITOR; what you save is accepted"),
+    Key("review.edit_file", "E", "edit_file", "edit this file's hunks in $EDITOR"),
+    Key("review.edit_all", "ctrl+e", "edit_all", "edit all hunks in $EDITOR, but those of protected files"),
+    Key("review.split", "S", "split", "split this hunk into smaller ones"),
     Key("review.next", "n", "step(1)", "next hunk"),
     Key("review.previous", "p,N", "step(-1)", "previous hunk"),
     Key("review.next_file", "],tab", "step_file(1)", "next file"),
@@ -73,6 +84,8 @@ REVIEW = (
     Key("review.up", "k,up", "scroll(-1)", "scroll a line up"),
     Key("review.page_down", "pagedown,space", "scroll(20)", "scroll a page down"),
     Key("review.page_up", "pageup", "scroll(-20)", "scroll a page up"),
+    Key("review.more", "+,=", "widen(10)", "more of the lines around this hunk"),
+    Key("review.fewer", "-", "widen(-10)", "fewer of them"),
     Key("review.undecided", "u", "filter", "only undecided hunks"),
     Key("review.search", "/", "search", "search paths and lines"),
     Key("review.beside", "s", "beside", "old and new side by side, and back"),
@@ -80,9 +93,10 @@ REVIEW = (
     Key("review.aside", "t", "aside", "files and evidence, where the screen is narrow"),
     Key("review.help", "?,f1", "help", "this help"),
     Key("review.apply", "enter", "apply", "apply what is accepted"),
+    Key("review.commit", "m", "commit", "apply what is accepted and commit it, with a message you can edit"),
     Key("review.leave", "escape,q", "leave", "leave without applying"),
 )
-ALL = {key.id: key for key in (*APP, *COMPOSER, *PANEL, *REVIEW)}
+ALL = {key.id: key for key in (*APP, *COMPOSER, *PLAN, *PANEL, *REVIEW)}
 
 _SHOWN = {
     "escape": "Esc",
@@ -90,6 +104,9 @@ _SHOWN = {
     "pagedown": "PageDown",
     "question_mark": "?",
     "slash": "/",
+    "plus": "+",
+    "equals_sign": "=",
+    "minus": "-",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from textual.screen import Screen
 
 from coder.events import Answer, ApproveCommand, ApproveSpending, Question, Review
-from coder.tui.confirm import ask_command, ask_spending
+from coder.tui.confirm import ask_spending
 from coder.values import ReviewDecision
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ FOLLOW_UP = "Follow my comments on your proposal."  # the next task after a revi
 def show_question(app: CoderApp, question: Question, answer: Callable[[Answer], None]) -> Callable[[], None]:
     """Show the question; `answer` is called once. What it returns takes the question off the screen unanswered."""
     screen = screen_for(question)
+    if isinstance(question, Review):
+        app.reviewed = question
 
     def answered(value: Answer | None) -> None:
         if isinstance(value, ReviewDecision) and value.comments:
@@ -38,12 +40,14 @@ def show_question(app: CoderApp, question: Question, answer: Callable[[Answer], 
 def screen_for(question: Question) -> Screen[Any]:
     """The screen whose result is the answer."""
     match question:
-        case Review(proposal):
+        case Review():
             from coder.tui.review.screen import ReviewScreen  # with Pygments behind it; not for the first frame
 
-            return ReviewScreen(proposal)
+            return ReviewScreen(question)
         case ApproveCommand():
-            return ask_command(question)
+            from coder.tui.approval import Approve
+
+            return Approve(question)
         case ApproveSpending():
             return ask_spending(question)
 

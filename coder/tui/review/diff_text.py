@@ -5,7 +5,7 @@ Pure: no widget, no colour. Every byte of the change is shown or its number said
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 from rich.cells import cell_len, chop_cells
 
 from coder.amounts import count
+from coder.repo.diff import lines_of
 from coder.text import hides_characters, visible, visible_line
 from coder.tui.lines import TAB
 from coder.values import FileDiff, Hunk
@@ -58,27 +59,76 @@ class DiffLine:
 
 @dataclass
 class FileText:
-    """One file of the proposal with its lines made when they are first needed."""
+    """One file of the proposal with its lines made when they are first needed.
+
+    `read` gives the content that the change began with, for the lines around a hunk; None where it is not at hand.
+    """
 
     diff: FileDiff
+    read: Callable[[str], bytes | None] = lambda path: None
     _lines: dict[int, tuple[DiffLine, ...]] = field(default_factory=dict)
+    _around: dict[int, tuple[int, int]] = field(default_factory=dict)  # lines shown above and below, beyond its own
     edited: dict[int, Hunk] = field(default_factory=dict)
 
     def hunk(self, number: int) -> Hunk:
         """The hunk as proposed, or as the user rewrote it."""
         return self.edited.get(number) or self.diff.hunks[number]
 
-    def rewrite(self, edited: dict[int, Hunk]) -> None:
-        """These hunks are the user's own now, all others as proposed."""
+    def rewrite(self, diff: FileDiff, edited: dict[int, Hunk]) -> None:
+        """The file's hunks are those of `diff` now, or the user's own."""
+        if diff is not self.diff:
+            self._lines.clear()
+            self._around.clear()
         for number in self.edited.keys() | edited.keys():
             self._lines.pop(number, None)
-        self.edited = edited
+        self.diff, self.edited = diff, edited
 
     def lines(self, hunk: int) -> tuple[DiffLine, ...]:
         found = self._lines.get(hunk)
         if found is None:
-            found = self._lines[hunk] = tuple(_lines(self.hunk(hunk)))
+            found = self._lines[hunk] = tuple(_lines(self._widened(hunk)))
         return found
+
+    # ── the lines around a hunk ──
+
+    def widen(self, hunk: int, by: int) -> bool:
+        """Show `by` more lines on either side of a hunk (fewer if negative); whether that made a difference."""
+        before = self._around.get(hunk, (0, 0))
+        above, below = (min(max(0, shown + by), room) for shown, room in zip(before, self._room(hunk), strict=True))
+        self._around[hunk] = above, below
+        self._lines.pop(hunk, None)
+        return (above, below) != before
+
+    def _widened(self, number: int) -> Hunk:
+        hunk, (above, below) = self.hunk(number), self._around.get(number, (0, 0))
+        if not above and not below:
+            return hunk
+        first, last = self._borders(number)
+        before = tuple(b" " + line for line in self._base[first - above : first])
+        after = tuple(b" " + line for line in self._base[last : last + below])
+        starts = hunk.old_start - above, hunk.new_start - above
+        return replace(hunk, old_start=starts[0], new_start=starts[1], lines=(*before, *hunk.lines, *after))
+
+    def _room(self, number: int) -> tuple[int, int]:
+        """How many lines there are above and below that no other hunk shows."""
+        first, last = self._borders(number)
+        start, end = 0, len(self._base)
+        if number:
+            start = self._borders(number - 1)[1] + self._around.get(number - 1, (0, 0))[1]
+        if number + 1 < len(self.diff.hunks):
+            end = self._borders(number + 1)[0] - self._around.get(number + 1, (0, 0))[0]
+        return max(0, first - start), max(0, end - last)
+
+    def _borders(self, number: int) -> tuple[int, int]:
+        """The lines of the old file that a hunk covers, as positions from 0 and up to the end."""
+        hunk = self.diff.hunks[number]
+        first = hunk.old_start - 1 if hunk.old_lines else hunk.old_start
+        return first, first + hunk.old_lines
+
+    @cached_property
+    def _base(self) -> list[bytes]:
+        content = None if self.diff.kind == "added" else self.read(self.diff.old_path)
+        return lines_of(content or b"")
 
     @cached_property
     def title(self) -> str:
@@ -186,7 +236,7 @@ def layout(
 ) -> list[DiffRow]:
     """All rows at `room` columns of text, old and new beside each other if `split`. `shows` filters places, `comments`
     says where a remark stands."""
-    rows: list[DiffRow] = []
+    rows = [DiffRow("comment", -1)] if comments(-1, -1) else []
     for number, file in enumerate(files):
         hunks = [hunk for hunk in range(max(1, len(file.diff.hunks))) if shows(number, hunk)]
         if not hunks:

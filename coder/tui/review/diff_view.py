@@ -88,6 +88,15 @@ class DiffView(LineView, can_focus=True):
         self._colours.clear()
         self.lay_out()
 
+    def widen(self, by: int) -> bool:
+        """More or fewer of the lines around the cursor's hunk; whether there were any."""
+        number, hunk = self.cursor
+        file = self._files[number]
+        if hunk >= len(file.diff.hunks) or not file.widen(hunk, by):
+            return False
+        self.rewritten()
+        return True
+
     def redraw(self) -> None:
         self._lines.clear()
         self.refresh()

@@ -1,15 +1,16 @@
-"""A hunk in the user's editor: what is shown there, and whether what comes back still fits the file."""
+"""Hunks in the user's editor: what is shown there, and whether what comes back still fits the files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from textual.app import App
 
 from coder.errors import CoderError
-from coder.repo.diff import edit_hunk
+from coder.repo.diff import edit_hunk, lines_of, render_hunk
 from coder.repo.patch import PatchRefused
 from coder.text import visible, visible_line
 from coder.tui.editor import edit
 from coder.tui.review.decisions import Place
+from coder.tui.review.diff_text import FileText
 from coder.values import FileDiff, Hunk
 
 HELP = (
@@ -18,19 +19,48 @@ HELP = (
 )
 
 
-def edit_in_editor(app: App[int], file: FileDiff, number: int, now: Hunk) -> bytes | None:
-    """Hunk `number`, at present `now`, as the user leaves it; None, said on the screen, where nothing came of it."""
-    before = b"".join(now.lines)
+def edit_in_editor(app: App[int], files: Sequence[FileText], places: Sequence[Place]) -> dict[Place, bytes]:
+    """Those of the hunks that the user changed, as they left them. What comes to nothing is said on the screen."""
+    before = [render_hunk(files[number].hunk(hunk)) for number, hunk in places]
     try:
-        after = edit(app, HELP + before, ".diff").removeprefix(HELP)
-        edit_hunk(file, number, after)
+        after = _hunks_in(edit(app, HELP + _shown(files, places, before), ".diff"))
+        if len(after) != len(places):
+            said = f"{len(places)} hunks were to be edited and {len(after)} came back; keep the lines with @@"
+            app.notify(said, severity="error", markup=False)
+            return {}
+        for (number, hunk), text in zip(places, after, strict=True):
+            edit_hunk(files[number].diff, hunk, text)
     except CoderError as error:
         app.notify(visible_line(f"{error.message} {error.hint}"), severity="error", markup=False)
-        return None
+        return {}
     except PatchRefused as refusal:
         app.notify(visible(str(refusal)), severity="error", markup=False)
-        return None
-    return None if after == before else after
+        return {}
+    bodies = [text.partition(b"\n")[2] for text in before]
+    return {place: text for place, text, was in zip(places, after, bodies, strict=True) if text != was}
+
+
+def _shown(files: Sequence[FileText], places: Sequence[Place], hunks: Sequence[bytes]) -> bytes:
+    """The hunks below each other, each file named where there are several."""
+    several = len({number for number, _ in places}) > 1
+    out, last = [], -1 if several else places[0][0]
+    for (number, _), text in zip(places, hunks, strict=True):
+        if number != last:
+            out.append(f"# {files[number].title}\n".encode("utf-8", "surrogateescape"))
+            last = number
+        out.append(text)
+    return b"".join(out)
+
+
+def _hunks_in(text: bytes) -> list[bytes]:
+    """What stands below each line with @@, without the remarks."""
+    hunks: list[list[bytes]] = []
+    for line in lines_of(text):
+        if line.startswith(b"@@"):
+            hunks.append([])
+        elif hunks and not line.startswith(b"#"):
+            hunks[-1].append(line)
+    return [b"".join(lines) for lines in hunks]
 
 
 def edited_hunks(file: FileDiff, at: int, edits: Mapping[Place, bytes]) -> dict[int, Hunk]:

@@ -54,7 +54,7 @@ class FileList(RowsView, can_focus=False):
         rows: list[Line] = []
         self._numbers = []
         folder = None
-        for number, file in enumerate(self._decisions.proposal.files):
+        for number, file in enumerate(self._decisions.files):
             parent, _, name = visible_line(file.path).rpartition("/")
             if parent != folder:
                 folder = parent

@@ -1,5 +1,6 @@
 """The review of a proposal: look at every hunk, decide, and only then apply."""
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -7,85 +8,31 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
-from coder.amounts import count, money
-from coder.text import visible, visible_line
-from coder.tui.blocks.results import card_rows, evidence_words
+from coder.amounts import count
+from coder.errors import CoderError
+from coder.events import Review
+from coder.text import visible_line
+from coder.tui.commit import CommitScreen
 from coder.tui.confirm import Confirm
 from coder.tui.foot_line import FootLine
 from coder.tui.grace import Grace
 from coder.tui.keys import REVIEW, bindings, hint
-from coder.tui.lines import Line, Span, wrap, wrap_text
-from coder.tui.panels.pages import blank, evidence_rows, verdict_rows
-from coder.tui.review.decisions import Decisions, Mark, Place
+from coder.tui.review.decisions import EVERYTHING, Decisions, Mark, Place
 from coder.tui.review.diff_text import FileText
 from coder.tui.review.diff_view import DiffView
 from coder.tui.review.editing import edit_in_editor, edited_hunks
 from coder.tui.review.file_list import FileList
-from coder.tui.row import Row, RowsView
-from coder.tui.status import Hints, Part, fit, join
-from coder.values import Proposal, ReviewDecision
+from coder.tui.review.heading import HINTS, LINE_HINTS, READ_HINTS, Title, evidence
+from coder.tui.row import RowsView
+from coder.tui.status import Hints
+from coder.values import ReviewDecision
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
 
-HINTS = (
-    (("review.accept",), "accept"),
-    (("review.reject",), "reject"),
-    (("review.apply",), "apply"),
-    (("review.leave",), "leave"),
-    (("review.next", "review.previous"), "hunk"),
-    (("review.next_file", "review.previous_file"), "file"),
-    (("review.accept_file", "review.reject_file"), "whole file"),
-    (("review.comment",), "comment"),
-    (("review.accept_all",), "accept all"),
-    (("review.undecided",), "undecided"),
-    (("review.take_back",), "take back"),
-    (("review.beside",), "side by side"),
-    (("review.search",), "search"),
-    (("review.help",), "all keys"),
-)
-READ_HINTS = (
-    (("review.next", "review.previous"), "hunk"),
-    (("review.next_file", "review.previous_file"), "file"),
-    (("review.search",), "search"),
-    (("review.beside",), "side by side"),
-    (("review.whole",), "long lines"),
-    (("review.leave",), "close"),
-)
-LINE_HINTS = (("Enter", "keep"), ("Esc", "drop"))
 # What changes a decision; all else is for looking.
-DECIDING = ("decide", "decide_file", "decide_all", "take_back", "comment", "edit", "apply")
-
-
-class Title(Row):
-    """How big the change is, what was decided so far, and what supports it."""
-
-    def __init__(self, decisions: Decisions) -> None:
-        super().__init__(id="title")
-        self._decisions = decisions
-        files = decisions.proposal.files
-        self._lines_changed = (sum(file.added for file in files), sum(file.removed for file in files))
-
-    def line(self, width: int) -> Line:
-        proposal, tally = self._decisions.proposal, self._decisions.tally()
-        size: list[Span] = [
-            (count(len(proposal.files), "file"), "text"),
-            (f" +{self._lines_changed[0]}", "good"),
-            (f" −{self._lines_changed[1]}", "bad"),
-        ]
-        state: list[Span] = [
-            (f"✓{tally.accepted}", "good" if tally.accepted else "faint"),
-            (f" ✗{tally.rejected}", "bad" if tally.rejected else "faint"),
-            (f" ·{tally.undecided}", "text" if tally.undecided else "faint"),
-        ]
-        parts: list[Part] = [
-            (2, [("Review", "bold accent")]),
-            (1, size),
-            (0, state),
-            (3, evidence_words(proposal.evidence)),
-            (4, [(money(proposal.cost_usd), "muted")]),
-        ]
-        return ((" ", ""), *join(fit(parts, width - 2, "   "), "   "))
+DECIDING = {"decide", "decide_file", "decide_all", "take_back", "split", "apply", "commit"}
+DECIDING |= {"comment", "comment_file", "comment_all", "edit", "edit_file", "edit_all"}
 
 
 class ReviewScreen(Screen[ReviewDecision]):
@@ -93,12 +40,13 @@ class ReviewScreen(Screen[ReviewDecision]):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(REVIEW)
 
-    def __init__(self, proposal: Proposal, read_only: bool = False) -> None:
+    def __init__(self, question: Review, read_only: bool = False) -> None:
         super().__init__(id="review")
         self.grace = None if read_only else Grace()
         self.read_only = read_only
-        self.decisions = Decisions(proposal)
-        self._texts = [FileText(file) for file in proposal.files]
+        self.decisions = Decisions(question.proposal)
+        self._message = question.message
+        self._texts = [FileText(file, question.base) for file in question.proposal.files]
         self._commented: Place | None = None
         self._confirmed: set[int] = set()
         self._found = ""
@@ -108,7 +56,7 @@ class ReviewScreen(Screen[ReviewDecision]):
         with Horizontal(id="review-body"):
             with Vertical(id="aside"):
                 yield FileList(self.decisions)
-                yield RowsView(self._evidence, id="evidence")
+                yield RowsView(partial(evidence, self.decisions.proposal), id="evidence")
             yield DiffView(self._texts, self.decisions)
         yield FootLine(self._take_line)
         yield Hints(self._hints())
@@ -135,19 +83,6 @@ class ReviewScreen(Screen[ReviewDecision]):
     def diff(self) -> DiffView:
         return self.query_one(DiffView)
 
-    def _evidence(self, width: int) -> list[Line]:
-        proposal = self.decisions.proposal
-        rows: list[Line] = [(("─" * width, "faint"),), blank()]
-        for warning in proposal.warnings:
-            rows += [*wrap_text(visible(warning), "warn", width, ("! ", "warn")), blank()]
-        rows += verdict_rows(proposal.evidence, width)
-        for card in proposal.triage:
-            rows += [blank(), *card_rows(card, width)]
-        if proposal.summary:
-            rows += [blank(), *wrap_text(visible(proposal.summary), "muted", width)]
-        rows += evidence_rows(proposal.evidence, width)
-        return [*rows, blank(), *wrap(((f"price so far {money(proposal.cost_usd)}", "faint"),), width)]
-
     # ── deciding ──
 
     def action_decide(self, mark: Mark) -> None:
@@ -158,7 +93,7 @@ class ReviewScreen(Screen[ReviewDecision]):
 
     def action_decide_all(self, mark: Mark) -> None:
         """Everything undecided. Protected files want a yes of their own and stay as they are."""
-        files = self.decisions.proposal.files
+        files = self.decisions.files
         places = [place for place in self.decisions.places() if self.decisions.mark(place) == "undecided"]
         if mark == "accepted":
             kept = [place for place in places if files[place[0]].protected]
@@ -171,7 +106,7 @@ class ReviewScreen(Screen[ReviewDecision]):
         if not places:
             return
         file = places[0][0]
-        protected = self.decisions.proposal.files[file].protected
+        protected = self.decisions.files[file].protected
         if mark == "accepted" and protected and file not in self._confirmed:
             self._ask_protected(file, protected, places)
             return
@@ -184,7 +119,7 @@ class ReviewScreen(Screen[ReviewDecision]):
                 self._confirmed.add(file)
                 self._decide(places, "accepted")
 
-        path = visible_line(self.decisions.proposal.files[file].path)
+        path = visible_line(self.decisions.files[file].path)
         words = [(path, "accent"), (why, "warn"), ("A change here can run code or change what is checked.", "muted")]
         self.app.push_screen(Confirm("Accept a change to a protected file?", words, "Accept", "No"), answered)
 
@@ -199,35 +134,56 @@ class ReviewScreen(Screen[ReviewDecision]):
         self._refresh()
 
     def action_edit(self) -> None:
-        """The hunk in the user's editor; what comes back must still fit the file."""
-        file, number = self.diff.cursor
-        diff = self.decisions.proposal.files[file]
-        if not diff.hunks:
+        self._edit([self.diff.cursor])
+
+    def action_edit_file(self) -> None:
+        self._edit(self.decisions.places(self.diff.cursor[0]))
+
+    def action_edit_all(self) -> None:
+        files = self.decisions.files
+        self._edit([place for place in self.decisions.places() if not files[place[0]].protected])
+
+    def _edit(self, places: list[Place]) -> None:
+        """Hunks in the user's editor; what comes back must still fit the files."""
+        files = self.decisions.files
+        places = [(number, hunk) for number, hunk in places if hunk < len(files[number].hunks)]
+        if not places:
             return
-        if diff.protected and file not in self._confirmed:
+        if any(files[number].protected and number not in self._confirmed for number, _ in places):
             self.notify("Accept the protected file first.", markup=False)
             return
-        after = edit_in_editor(self.app, diff, number, self._texts[file].hunk(number))
-        if after is not None:
-            self.decisions.edit((file, number), after)
+        edited = edit_in_editor(self.app, self._texts, places)
+        if edited:
+            self.decisions.edit(edited)
             self._rewrite()
-            self._changed((file, number))
+            self._changed(max(edited))
+
+    def action_split(self) -> None:
+        """The hunk's changes one by one."""
+        place = self.diff.cursor
+        if self.decisions.split(place) == 1:
+            self.notify("This hunk cannot be split further.", markup=False)
+            return
+        self._rewrite()
+        self.diff.go(place)
+        self._refresh()
 
     def _rewrite(self) -> None:
-        """Show the hunks as they were edited."""
-        for at, text in enumerate(self._texts):
-            text.rewrite(edited_hunks(text.diff, at, self.decisions.edits))
+        """Show the hunks as they were split and edited."""
+        for at, (text, file) in enumerate(zip(self._texts, self.decisions.files, strict=True)):
+            text.rewrite(file, edited_hunks(file, at, self.decisions.edits))
         self.diff.rewritten()
 
     def action_take_back(self) -> None:
-        edits = self.decisions.edits
+        before = self.decisions.files, self.decisions.edits
         place = self.decisions.take_back()
-        if place is not None:
-            if edits != self.decisions.edits:
-                self._rewrite()
-            self.diff.lay_out()
-            self.diff.go((place[0], max(0, place[1])))
-            self._refresh()
+        if place is None:
+            return
+        if before != (self.decisions.files, self.decisions.edits):
+            self._rewrite()
+        self.diff.lay_out()
+        self.diff.go((max(0, place[0]), max(0, place[1])))
+        self._refresh()
 
     def _refresh(self) -> None:
         self.query_one(Title).refresh()
@@ -260,6 +216,15 @@ class ReviewScreen(Screen[ReviewDecision]):
         self.diff.undecided_only = not self.diff.undecided_only
         self.diff.lay_out()
 
+    def action_widen(self, by: int) -> None:
+        try:
+            if not self.diff.widen(by):
+                self.notify(
+                    "There are no more lines to show here." if by > 0 else "Nothing more is shown.", markup=False
+                )
+        except CoderError as error:  # the tree that the proposal began with may be gone
+            self.notify(visible_line(error.message), markup=False)
+
     def action_whole(self) -> None:
         self.diff.whole = not self.diff.whole
         self.diff.lay_out()
@@ -278,11 +243,18 @@ class ReviewScreen(Screen[ReviewDecision]):
 
     # ── the line at the foot: a comment or a search ──
 
-    def action_comment(self, whole_file: bool) -> None:
-        file, hunk = self.diff.cursor
-        self._commented = (file, -1 if whole_file else hunk)
-        what = "this file" if whole_file else "this hunk"
-        self._open_line(f"What should be different in {what}?", self.decisions.comment(self._commented))
+    def action_comment(self) -> None:
+        self._comment(self.diff.cursor, "in this hunk")
+
+    def action_comment_file(self) -> None:
+        self._comment((self.diff.cursor[0], -1), "in this file")
+
+    def action_comment_all(self) -> None:
+        self._comment(EVERYTHING, "in all of it")
+
+    def _comment(self, place: Place, where: str) -> None:
+        self._commented = place
+        self._open_line(f"What should be different {where}?", self.decisions.comment(place))
 
     def action_search(self) -> None:
         self._commented = None
@@ -318,13 +290,33 @@ class ReviewScreen(Screen[ReviewDecision]):
         """Apply what is accepted; what is undecided is named first, and not applied."""
         tally = self.decisions.tally()
         if tally.undecided and not tally.accepted:
-            self.notify("Nothing is accepted yet: a takes this hunk, Ctrl+A everything.", markup=False)
+            self._say_nothing_accepted()
         elif tally.undecided:
             title = f"Apply {count(tally.accepted, 'hunk')}?"
-            words = [(f"{count(tally.undecided, 'hunk')} undecided: not applied, and the model is told so.", "text")]
-            self.app.push_screen(Confirm(title, words, "Apply", "Back"), self._finish_if)
+            self.app.push_screen(Confirm(title, [(self._left_out(), "text")], "Apply", "Back"), self._finish_if)
         else:
             self._finish_if(True)
+
+    def action_commit(self) -> None:
+        """Apply what is accepted, then commit it with a message."""
+        tally = self.decisions.tally()
+        if not tally.accepted:
+            self._say_nothing_accepted()
+            return
+        words = [(f"{count(tally.accepted, 'hunk')} will be applied and committed, and nothing else.", "muted")]
+        if tally.undecided:
+            words.append((self._left_out(), "warn"))
+        self.app.push_screen(CommitScreen(words, self._message), self._finish_with)
+
+    def _say_nothing_accepted(self) -> None:
+        self.notify("Nothing is accepted yet: a takes this hunk, Ctrl+A everything.", markup=False)
+
+    def _left_out(self) -> str:
+        return f"{count(self.decisions.tally().undecided, 'hunk')} undecided: not applied, and the model is told so."
+
+    def _finish_with(self, message: str | None) -> None:
+        if message:
+            self.dismiss(self.decisions.answer(message))
 
     def action_leave(self) -> None:
         if self.query_one(FootLine).display:

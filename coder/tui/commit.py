@@ -1,0 +1,115 @@
+"""The message of a commit, to be edited before it is made."""
+
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import TextArea
+
+from coder.errors import CoderError
+from coder.text import visible
+from coder.tui.keys import run_bound
+from coder.tui.lines import Line, wrap, wrap_text
+from coder.tui.row import Row, RowsView
+
+SUBJECT = 72  # columns; what git's own tools show of a subject without cutting it
+HINTS = "Enter commit   Shift+Enter new line   Ctrl+G editor   Esc back"
+
+
+class MessageText(TextArea):
+    """Enter gives what is written; the other keys are those of the composer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+g", "editor", "Write in $EDITOR")]
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            visible(text),
+            id="message",
+            soft_wrap=True,
+            show_line_numbers=False,
+            compact=True,
+            highlight_cursor_line=False,
+        )
+        self.cursor_blink = False
+
+    async def on_key(self, event: events.Key) -> None:
+        match event.key:
+            case "enter":
+                cast("CommitScreen", self.screen).give()
+            case "shift+enter" | "alt+enter" | "ctrl+j":
+                self.insert("\n")
+            case _:
+                await run_bound(self, event)
+                return
+        event.prevent_default()
+        event.stop()
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        self.insert(visible(event.text.replace("\r\n", "\n").replace("\r", "\n")))
+
+    def action_editor(self) -> None:
+        from coder.tui.editor import edit
+
+        try:
+            written = edit(self.app, self.text.encode("utf-8", "surrogateescape"), ".txt")
+        except CoderError as error:
+            self.app.notify(visible(f"{error.message} {error.hint}"), severity="error", markup=False)
+        else:
+            self.text = visible(written.decode("utf-8", "replace")).rstrip("\n")
+
+
+class Subject(Row):
+    """How long the first line is; a long one is cut in most places that show it."""
+
+    def __init__(self) -> None:
+        super().__init__(id="choice")
+
+    def line(self, width: int) -> Line:
+        length = len(self.screen.query_one(MessageText).text.partition("\n")[0])
+        return ((f"{length}/{SUBJECT}  ", "warn" if length > SUBJECT else "faint"), (HINTS, "muted"))
+
+
+class CommitScreen(ModalScreen[str]):
+    """Asks for the message; gives it, or nothing where the user goes back. `words` say what will be committed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "back", "Back", priority=True)]
+
+    def __init__(self, words: Sequence[tuple[str, str]], message: str) -> None:
+        super().__init__()
+        self._words, self._message = tuple(words), message
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield RowsView(self._rows, id="words")
+            yield MessageText(self._message)
+            yield Subject()
+
+    def on_mount(self) -> None:
+        text = self.query_one(MessageText)
+        text.move_cursor(text.document.end)
+        self.set_focus(text)
+
+    def on_text_area_changed(self) -> None:
+        self.query_one(Subject).refresh()
+
+    def _rows(self, width: int) -> list[Line]:
+        rows: list[Line] = []
+        for text, style in self._words:
+            rows += wrap_text(visible(text), style, width)
+        return [*wrap((("Commit", "bold text"),), width), *rows, (("", ""),)]
+
+    def give(self) -> None:
+        message = self.query_one(MessageText).text.strip()
+        if message:
+            self.dismiss(message)
+        else:
+            self.app.notify("A commit needs a message.", markup=False)
+
+    def action_back(self) -> None:
+        self.dismiss(None)
