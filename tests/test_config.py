@@ -299,6 +299,7 @@ FORBIDDEN = {
     "roles": "{ coder = { model = 'x' } }",
     "screen": "{ theme = 'x' }",
     "state": "{ retention_days = 1 }",
+    "otel": "{ export = 'on' }",
 }
 
 

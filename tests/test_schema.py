@@ -73,6 +73,7 @@ EVENTS: list[events.Event] = [
     events.SubagentStarted("i", "triager", "m", "s"),
     events.SubagentFinished("i", "triager", True, USAGE),
     events.UsageRecorded(USAGE, None),
+    events.CallFinished("coder", "m", "openai", "host:1", 0.5, 1, "429", None),
     events.RetryWaiting(0.5, 1, "r"),
     events.ProposalReady(Proposal("a", "b", (FILE,), b"")),
     events.Applied(CHECKPOINT, ("a",), ""),

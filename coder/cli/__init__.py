@@ -19,6 +19,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
+    if telemetry := sys.modules.get("coder.headless.telemetry"):
+        _tell(telemetry.close())
     # All is written and closed by now. Python would take half a second more to tear down the SDK's classes.
     os._exit(code)
 
@@ -55,6 +57,13 @@ def run(argv: list[str]) -> int:
         return doors.system_error(argv, OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
     except Exception:
         return doors.internal_error(argv)
+
+
+def _tell(complaints: list[str]) -> None:
+    from coder.cli.doors import say
+
+    for complaint in complaints:
+        say(f"coder: warning: {complaint}")
 
 
 def _print_version() -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from coder.cli.setup import Setup
 from coder.events import Ask, Emit, Notice
+from coder.headless.telemetry import observed
 from coder.model.client import warm
 from coder.repo.apply import recover
 from coder.repo.repository import Repository
@@ -23,6 +24,7 @@ def session_opener(setup: Setup, options: SessionOptions, resume: str = "") -> O
 
     def open_session(emit: Emit, ask: Ask) -> Session:
         threading.Thread(target=warm, daemon=True).start()  # git and the SDK's import take turns waiting
+        emit = observed(emit, setup.settings.otel)
         session_id = resume or new_session_id()
         location = setup.repository()
         for message in recover(location, setup.places):

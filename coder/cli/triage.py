@@ -66,13 +66,14 @@ def _triage(ctx: click.Context, command: tuple[str, ...], options: dict[str, Any
 
 def _opener(setup: "Setup", failures: "Failures") -> Callable[[Emit, Ask], "TriageSession"]:
     """What the harness calls, in a thread, to get the session."""
+    from coder.headless.telemetry import observed
     from coder.repo.apply import recover
     from coder.repo.repository import Repository
     from coder.session.record import new_session_id
     from coder.session.triage_session import TriageSession
 
     def open_session(emit: Emit, _ask: Ask) -> "TriageSession":
-        session = new_session_id()
+        session, emit = new_session_id(), observed(emit, setup.settings.otel)
         for message in recover(setup.location, setup.places) if setup.location else ():
             emit(Notice(message, "warning"))
         repository = Repository(setup.location, setup.places, session) if setup.location else None

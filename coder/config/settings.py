@@ -77,6 +77,13 @@ class ScreenSettings(Section):
     keys: Mapping[str, str] = Field({}, description="Key bindings by action, as in review.accept = 'a'.")
 
 
+class OtelSettings(Section):
+    export: Literal["auto", "on", "off"] = Field(
+        "auto", description="OpenTelemetry; auto: where OTEL_EXPORTER_OTLP_ENDPOINT is set and coder[otel] installed."
+    )
+    content: bool = Field(False, description="Whether tasks and replies are exported too, redacted.")
+
+
 class StateSettings(Section):
     retention_days: Annotated[int, Field(ge=1, le=3_650)] = Field(
         30, description="Days that sessions, logs and checkpoints are kept."
@@ -101,6 +108,7 @@ class Settings(Section):
     )
     screen: ScreenSettings = ScreenSettings()
     state: StateSettings = StateSettings()
+    otel: OtelSettings = OtelSettings()
 
 
 # A repository's file may say how to test and what to leave out; never where data goes, what is trusted or allowed.

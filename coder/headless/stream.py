@@ -57,5 +57,5 @@ def event_object(event: events.Event) -> dict[str, Any] | None:
                     "checkpoint": event.checkpoint.id if event.checkpoint else None}  # fmt: skip
         case events.Undone():
             return {"type": "undone", "paths": list(event.paths), "checkpoint": event.checkpoint.id}
-        case events.TextDelta() | events.TestOutput() | events.TurnFinished():
-            return None  # display only; the whole comes with `reply`, `tests` and `result`
+        case events.TextDelta() | events.TestOutput() | events.TurnFinished() | events.CallFinished():
+            return None  # the whole comes with `reply`, `tests`, `usage` and `result`

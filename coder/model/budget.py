@@ -31,11 +31,14 @@ class Reservation:
         self._started = time.monotonic()
         self._open = True
 
+    @property
+    def seconds(self) -> float:
+        """Since the call was sent."""
+        return time.monotonic() - self._started
+
     def settle(self, status: str, usage: Usage | None = None, tier: str = "") -> Usage:
         """Book the call: with its usage, at its worst case (`usage` None), or at nothing (a usage of zero tokens)."""
-        call = replace(
-            self.call, status=status, latency_s=time.monotonic() - self._started, tier=tier or self.call.tier
-        )
+        call = replace(self.call, status=status, latency_s=self.seconds, tier=tier or self.call.tier)
         if usage is not None:
             call = replace(
                 call,

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from coder.errors import ApiError
-from coder.events import Emit, Notice, RetryWaiting, StepAbandoned, UsageRecorded
+from coder.events import CallFinished, Emit, Notice, RetryWaiting, StepAbandoned, UsageRecorded
 from coder.model import chat, faults, responses
 from coder.model.accounts import Accounts
 from coder.model.budget import Budget, Reservation
@@ -235,6 +235,7 @@ class Client:
             )
             raise
         self._book(reservation.settle("ok", usage, assembly.tier))
+        self._tell_end(reservation, "ok", usage, reply)
         self._compare(request, reply)
         self._hold_back(min(room_in(headers), self._retries.left))
         return reply
@@ -265,8 +266,11 @@ class Client:
             call = reservation.call
             reservation.settle(status, Usage(call.role, call.model, 0, usd=0.0))
             self._abandon(assembly, fault.message)
+            self._tell_end(reservation, status)
         else:
-            self._book(reservation.settle(status, usage, assembly.tier), assembly, fault.message)
+            usage = reservation.settle(status, usage, assembly.tier)
+            self._book(usage, assembly, fault.message)
+            self._tell_end(reservation, status, usage)
 
     def _book(self, usage: Usage, failed: Assembly | None = None, reason: str = "") -> None:
         self._accounts.add(usage)
@@ -275,6 +279,17 @@ class Client:
         self._emit(UsageRecorded(usage, self._accounts.session_usd))
         if self.ledger.complaint:
             self._say(self.ledger.complaint)
+
+    def _tell_end(
+        self, reservation: Reservation, status: str, usage: Usage | None = None, reply: Reply | None = None
+    ) -> None:
+        call, (answered_by, tier) = reservation.call, (reply.model, reply.tier) if reply else ("", "")
+        where = self.provider.name, self.provider.host
+        self._emit(
+            CallFinished(
+                call.role, call.model, *where, reservation.seconds, call.attempt, status, usage, answered_by, tier
+            )
+        )
 
     def _abandon(self, assembly: Assembly, reason: str) -> None:
         if assembly.shown:
