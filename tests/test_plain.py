@@ -25,7 +25,7 @@ from coder.values import Proposal
 from tests.fake_openai import Answer, FakeOpenAI, free_text_call, text
 from tests.inside import inside
 from tests.terminal import Terminal
-from tests.work import CALC, FIX, FIXED, UNITTEST, coder, git, make_repository, state_of
+from tests.work import CALC, FIX, FIXED, IDENTITY, UNITTEST, coder, git, make_repository, state_of
 
 FIXES = [free_text_call("apply_patch", FIX), text("add() now adds.")]
 TESTED = ("--set", f'test.commands=["{UNITTEST}"]')
@@ -84,6 +84,15 @@ def test_a_script_of_answers_does_the_whole_work(root: Path):
     assert "All tests pass on the draft." in ended.out and "fixed: test_calc.T.test_add" in ended.out
     assert "applied: calc.py" in ended.err and "restored: calc.py" in ended.err
     assert (root / "calc.py").read_text() == CALC
+
+
+def test_what_was_applied_is_committed_once_its_message_is_approved(root: Path):
+    script = "mend add\ny\n/commit\nn\n/commit Let add() add\n/commit\n"
+    with FakeOpenAI(FIXES) as server:
+        ended = inside(root, "--plain", *UNTESTED, env={**server.environ(), **IDENTITY}, stdin=script)
+    assert "nothing was committed" in ended.err and "nothing that was applied here waits" in ended.err
+    assert git(root, "log", "-1", "--format=%s") == "Let add() add\n"
+    assert git(root, "status", "--porcelain") == ""
 
 
 def test_the_result_is_on_stdout_and_the_talk_on_stderr(root: Path):

@@ -77,6 +77,34 @@ def _confirmed(room: Room, items: tuple[UndoItem, ...]) -> bool:
     return not items or room.console.confirm("Restore these files?")
 
 
+def _commit(room: Room, rest: str) -> None:
+    commits = room.session.commits
+    paths = commits.paths()
+    if not paths:
+        raise UserError("nothing that was applied here waits to be committed")
+    for path in paths:
+        room.console.say(f"  {path}")
+    message = rest or _message(room, commits.message())
+    if message:
+        room.wait(commits.make(message))
+    else:
+        room.console.say("nothing was committed")
+
+
+def _message(room: Room, message: str) -> str:
+    """The message as the person wants it; "" where they don't."""
+    while True:
+        room.console.show(message)
+        try:
+            answer = room.console.ask("commit with this message (e edits it) [y,e,n]? ")
+        except EOFError:
+            return ""
+        if answer != "e":
+            return message if answer == "y" else ""
+        written = edit_text(room.console, f"{message}\n".encode("utf-8", "surrogateescape"), ".txt")
+        message = message if written is None else written.decode("utf-8", "replace").strip() or message
+
+
 def _rewind(room: Room, rest: str) -> None:
     if not rest.isdecimal():
         for turn in room.session.turns:
@@ -196,6 +224,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("diff", "", "the last proposal again", _diff),
     Command("test", "", "what the tests said, and the triage of failures", _test),
     Command("undo", "[CHECKPOINT]", "take back what was applied last", _undo),
+    Command("commit", "[MESSAGE]", "commit what was applied; without a message, edit one first", _commit),
     Command("rewind", "TURN", "conversation and files back to before a turn", _rewind),
     Command("compact", "", "leave older steps out of the conversation", _compact),
     Command("cost", "", "tokens and money of this session", _cost),
