@@ -10,7 +10,7 @@ from coder.sandbox import CommandResult
 from coder.verify.junit import NotJunit, read_junit
 from coder.verify.outcome import Outcome
 from coder.verify.plain import parse_plain
-from coder.verify.reports import extra_environment, make_report
+from coder.verify.reports import make_report
 
 LOGS = Path(__file__).parent / "data" / "logs"
 HOME = "/home/user/sample/"
@@ -69,12 +69,15 @@ EXPECTED = {
         ("inner fails", "test/sum.test.js", 7, "AssertionError", "Expected values to be strictly deep-equal:"),
         ("throws", "test/sum.test.js", 8, "TypeError", "Cannot read properties of undefined"),
     )),
-    "mvn.txt": ((1, 2, 1), (
-        ("org.example.SumTest.adds", "SumTest.java", 12, "AssertionFailedError", "expected: <3> but was: <-1>"),
-        ("org.example.SumTest.raises", "SumTest.java", 20, "IllegalStateException", "bad"),
+    "mvn.txt": ((2, 4, 1), (
+        ("org.example.SumTest.raises", "SumTest.java", 19, "IllegalStateException", "bad"),
+        ("org.example.SumTest.adds", "SumTest.java", 14, "AssertionFailedError", "expected: <3> but was: <-1>"),
+        ("org.example.SumTest.each(int)[2]", "SumTest.java", 32, "AssertionFailedError", "expected: <2> but was: <0>"),
+        ("org.example.SumTest$Inner.deep", "SumTest.java", 39, "AssertionFailedError", "wrong deep ==> expected: <1>"),
     )),
-    "gradle.txt": ((2, 1, 1), (
-        ("SumTest.adds()", "SumTest.java", 12, "AssertionFailedError", "expected: <3> but was: <-1>"),
+    "gradle.txt": ((1, 2, 1), (
+        ("org.example.SumTest.raises", "SumTest.java", 16, "IllegalStateException", ""),
+        ("org.example.SumTest.adds", "SumTest.java", 11, "AssertionError", ""),
     )),
     "rspec.txt": ((1, 2, 1), (
         ("sum adds", "spec/sum_spec.rb", 3, "ExpectationNotMet", "expected 3, got -1"),
@@ -101,6 +104,33 @@ def told(outcome: Outcome | None, expected: tuple) -> tuple:
 @pytest.mark.parametrize("log", EXPECTED)
 def test_the_output_of_a_runner_is_understood(log: str) -> None:
     assert told(parse_plain((LOGS / log).read_text()), EXPECTED[log]) == EXPECTED[log]
+
+
+def test_the_older_form_of_maven_is_understood() -> None:
+    text = """Tests run: 3, Failures: 1, Errors: 0, Skipped: 0, Time elapsed: 0.1 sec <<< FAILURE! - in ATest
+adds(org.example.ATest)  Time elapsed: 0.004 sec  <<< FAILURE!
+java.lang.AssertionError: expected:<3> but was:<-1>
+\tat org.junit.Assert.fail(Assert.java:89)
+\tat org.example.ATest.adds(ATest.java:11)
+
+Tests run: 3, Failures: 1, Errors: 0, Skipped: 0
+"""
+    expected = ((2, 1, 0), (("org.example.ATest.adds", "ATest.java", 11, "AssertionError", "expected:<3>"),))
+    assert told(parse_plain(text, "mvn"), expected) == expected
+
+
+def test_pytest_counts_what_it_says_of_subtests() -> None:
+    text = (
+        "SUBFAILED(n=2) t.py::T::test_each - AssertionError: 2 != 1\n1 failed, 2 passed, 1 subtests passed in 0.24s\n"
+    )
+    expected = ((2, 1, 0), (("t.py::T::test_each", "t.py", 0, "AssertionError", "AssertionError: 2 != 1"),))
+    assert told(parse_plain(text), expected) == expected
+
+
+def test_cargo_is_understood_where_its_headings_went_elsewhere() -> None:
+    text = "running 2 tests\ntest a::one ... ok\ntest a::two ... FAILED\n\ntest result: FAILED. 1 passed; 1 failed;\n"
+    outcome = parse_plain(text + "     Running unittests src/lib.rs (target/debug/deps/a-1)\n")
+    assert outcome and (outcome.passed, outcome.failed, outcome.failures[0].name) == (1, 1, "a::two")
 
 
 @pytest.mark.parametrize("log", ["go-v.txt", "go-json.txt"])
@@ -163,16 +193,6 @@ def report(tmp_path: Path, text: str, code: int | None, *argv: str, stopped: str
     (tmp_path / "log").write_text(text)
     result = CommandResult(code, 1.0, stopped == "time", False, tmp_path / "log", artifacts, stopped)
     return make_report(argv, "tree", Path("/home/user/sample"), result, "bubblewrap 9/9", ("known-secret-value",))
-
-
-def test_a_runner_is_told_by_the_environment_which_tests_to_repeat() -> None:
-    names = ("a/test_b.py::Test::test_c[x y]", "a/test_d.py")
-    told = extra_environment(("pytest", "-q"), names)["PYTEST_ADDOPTS"]
-    assert told.endswith(" 'a/test_b.py::Test::test_c[x y]' a/test_d.py") and "--junit-xml" in told
-    go = ("example.org/a.TestOne", "example.org/a/b.TestTwo/sub_case", "example.org/a.TestTwo")
-    assert extra_environment(("go", "test", "./..."), go) == {"GOFLAGS": "-v -run=^(TestOne|TestTwo)$"}
-    assert extra_environment(("npm", "test"), ("adds",)) == {}
-    assert " a.TestX" not in extra_environment(("pytest",), ("a.TestX::x",))["PYTEST_ADDOPTS"]
 
 
 def test_a_command_that_names_no_tests_is_one_check(tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 import dataclasses
 import hashlib
-import re
-import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from coder.sandbox.values import CommandResult
@@ -28,25 +26,13 @@ _EXTRA = {
 }
 _STOPPED = {"time": "TimeLimit", "memory": "MemoryLimit", "processes": "ProcessLimit", "disk": "DiskLimit"}
 _TAIL = 4_000
-_MOST_SELECTED = 200
-_NODE_ID = re.compile(r"\S+\.py(::.+)?")
-_GO_TEST = re.compile(r"\.((?:Test|Example|Fuzz)[^./]*)(?:/.*)?$")
 
 
-def extra_environment(argv: tuple[str, ...], only: Sequence[str] = ()) -> dict[str, str]:
-    """Variables that make a runner report in full, its own arguments untouched.
-
-    With `only`, the names of tests as a report has them, a runner that can be told so runs just these; another, or
-    one whose arguments already name tests, runs as always.
-    """
-    runner = runner_of(argv)
-    extra = dict(_EXTRA.get(runner, {}))
-    if only and len(only) <= _MOST_SELECTED:
-        if runner == "pytest" and all(_NODE_ID.fullmatch(name) for name in only):
-            extra["PYTEST_ADDOPTS"] += "".join(f" {shlex.quote(name)}" for name in only)
-        elif runner == "go":
-            tops = dict.fromkeys(match[1] for name in only if (match := _GO_TEST.search(name)))
-            extra["GOFLAGS"] += f" -run=^({'|'.join(tops)})$" if tops else ""
+def extra_environment(argv: tuple[str, ...], selected: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables that make a runner report in full, its own arguments untouched, joined with those of a selection."""
+    extra = dict(_EXTRA.get(runner_of(argv), {}))
+    for name, value in (selected or {}).items():
+        extra[name] = f"{extra[name]} {value}" if name in extra else value
     return extra
 
 

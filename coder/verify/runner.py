@@ -8,21 +8,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from coder.config import Settings
 from coder.events import Emit, TestFinished, TestOutput, TestStarted
-from coder.repo.paths import looks_secret
 from coder.repo.repository import Repository
 from coder.sandbox import Sandbox, SandboxError, View
 from coder.store import Places, private_dir
 from coder.values import Evidence, TestReport
 from coder.verify.commands import TestCommand
 from coder.verify.compare import Difference, all_names, compare, holds
+from coder.verify.masked import masked_files
 from coder.verify.reports import extra_environment, make_report, wanted_files
 from coder.verify.secrets import secret_values
+from coder.verify.select import select
 
 Side = Literal["base", "draft"]
 
@@ -30,8 +30,6 @@ BASE_ALWAYS_BELOW_S = 120.0  # a run this short is repeated on the base even if 
 _RERUN_BELOW_S = 60.0
 _ATTEMPTS = 2  # an editor that saves a file meanwhile should not cost the evidence
 _DOUBTFUL = ("Timeout", "TimeLimit", "Connection", "Socket", "OSError", "BlockingIO", "BrokenPipe", "Interrupted")
-_NOT_WALKED = frozenset({".git", "node_modules", ".venv", "venv", ".tox", ".nox", "target", "__pycache__"})
-_MOST_WALKED = 200_000
 
 _base_reports: dict[tuple[str, str, str, tuple[str, ...]], TestReport] = {}
 
@@ -59,7 +57,7 @@ class Verifier:
             return Evidence(tree=tree, note="no test command")
         for _ in range(_ATTEMPTS):
             under = (await asyncio.to_thread(self._repository.snapshot)).tree
-            ground = _Ground(under, await asyncio.to_thread(self._secrets, under))
+            ground = _Ground(under, await asyncio.to_thread(self._masked, under))
             try:
                 runs = [await self._compare(command, ground, snapshot, tree) for command in commands]
             except SandboxError as error:
@@ -99,39 +97,35 @@ class Verifier:
     async def _once(
         self, command: TestCommand, ground: "_Ground", tree: str, side: Side, only: tuple[str, ...] = ()
     ) -> TestReport:
-        self._emit(TestStarted(command.argv, side))
+        argv, selected = command.argv, None
+        if only:
+            package = await asyncio.to_thread(self._repository.read, tree, "package.json")
+            selected = select(argv, only, package or b"")
+            argv = selected.applied(argv) if selected else argv
+        self._emit(TestStarted(argv, side))
         changed = Path(tempfile.mkdtemp(prefix="changed-", dir=self._work))
         try:
             deleted = await asyncio.to_thread(self._repository.materialise, ground.tree, tree, changed)
             view = View(self._repository.location.root, changed, tuple(deleted), ground.masked)
             log = self._logs / f"{side}-{hashlib.sha256(os.fsencode(changed.name)).hexdigest()[:12]}.log"
             result = await self._sandbox.run(
-                command.argv,
+                argv,
                 view,
                 timeout=self._settings.test.timeout,
                 on_output=_decoder(self._emit),
                 log=log,
                 want=wanted_files(command.argv),
-                env=extra_environment(command.argv, only),
+                env=extra_environment(command.argv, selected.env if selected else None),
             )
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, changed, True))
         secrets = (*self._sandbox.secrets, *await asyncio.to_thread(secret_values, self._repository, tree))
-        report = await asyncio.to_thread(
-            make_report, command.argv, tree, view.root, result, str(self._sandbox), secrets
-        )
+        report = await asyncio.to_thread(make_report, argv, tree, view.root, result, str(self._sandbox), secrets)
         self._emit(TestFinished(report, side))
         return report
 
-    def _secrets(self, under: str) -> tuple[str, ...]:
-        """Files that look like secrets and are not part of the tree (ignored ones), unless the user lets them in."""
-        known = {file.path for file in self._repository.files(under)}
-        allowed = self._settings.sandbox.unmask
-        return tuple(
-            path
-            for path in _walk(self._repository.location.root)
-            if path not in known and looks_secret(path) and not _matches(path, allowed)
-        )
+    def _masked(self, under: str) -> tuple[str, ...]:
+        return masked_files(self._repository, under, self._settings.sandbox.unmask)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,22 +171,6 @@ def _in_doubt(draft: TestReport, new: Iterable[str]) -> bool:
     kinds = [failure.kind for failure in draft.failures if failure.name in set(new)]
     chancy = any(word in kind for kind in kinds for word in _DOUBTFUL)
     return not draft.timed_out and (draft.duration_s < _RERUN_BELOW_S or chancy)
-
-
-def _matches(path: str, patterns: Iterable[str]) -> bool:
-    """Whether a pattern names the path or, without a slash, its last part."""
-    return any(fnmatchcase(path, pattern) or fnmatchcase(os.path.basename(path), pattern) for pattern in patterns)
-
-
-def _walk(root: Path) -> Iterable[str]:
-    seen = 0
-    for top, directories, files in os.walk(root):
-        directories[:] = [name for name in directories if name not in _NOT_WALKED]
-        for name in files:
-            yield os.path.relpath(os.path.join(top, name), root)
-        seen += len(files)
-        if seen > _MOST_WALKED:
-            return
 
 
 def _decoder(emit: Emit) -> Callable[[bytes], None]:

@@ -108,7 +108,8 @@ def cargo(text: str) -> Outcome | None:
     passed = skipped = 0
     failures: list[TestFailure] = []
     targets = [(match[1] or f"doc {match[2]}", body) for match, body in blocks.sections(text, _CARGO_TARGET)]
-    for name, body in targets or [("", text)]:
+    before = _CARGO_TARGET.split(text, maxsplit=1)[0]  # all of it, where the headings were written elsewhere
+    for name, body in [("", before), *targets]:
         verdicts = _CARGO_TEST.findall(body)
         passed += sum(verdict == "ok" for _, verdict in verdicts)
         skipped += sum(verdict == "ignored" for _, verdict in verdicts)
@@ -136,8 +137,9 @@ def _cargo_failure(name: str, body: str) -> TestFailure:
 _MAVEN_TOTAL = re.compile(
     r"(?m)^(?:\[[A-Z]+\] )?Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)(?!.*Time elapsed)[^\n]*$"
 )
+# Surefire 3 names class and method in one; Surefire 2 the class in brackets behind the method
 _MAVEN_FAILED = re.compile(
-    r"(?m)^(?:\[ERROR\] )?([^\s(]+(?:\(\))?)(?:\((\S+)\))?[ \t]+(?:-- )?Time elapsed: .*<<< (FAILURE|ERROR)!$"
+    r"(?m)^(?:\[ERROR\] )?(?:([^\s\[].*?) -- |([^\s(]+)\(([\w.$]+)\)[ \t]+)Time elapsed: .*<<< (?:FAILURE|ERROR)!$"
 )
 _JAVA_PLACE = re.compile(r"(?m)^[ \t]+at (?!org\.junit|java\.|jdk\.|sun\.|org\.apache\.maven)\S+\((\w+\.\w+):(\d+)\)")
 
@@ -151,7 +153,7 @@ def maven(text: str) -> Outcome | None:
     failures = []
     for heading, rest in blocks.sections(text, _MAVEN_FAILED):
         body = re.split(r"(?m)^(?:\[(?:INFO|ERROR|WARNING)\]|[ \t]*$)", rest.lstrip("\n"))[0]
-        name = f"{heading[2]}.{heading[1]}" if heading[2] else heading[1]
+        name = heading[1] or f"{heading[3]}.{heading[2]}"
         failures.append(blocks.failure(name, body, blocks.place(body, _JAVA_PLACE)))
     if not compiles:
         found = re.search(r"(?m)^\[ERROR\] (\S+\.\w+):\[(\d+),\d+\] (.*)$", text)
@@ -169,7 +171,8 @@ def gradle(text: str) -> Outcome | None:
     failures = []
     for match, rest in failed:
         body = rest.lstrip("\n").partition("\n\n")[0]
-        at = blocks.place(body, re.compile(r"\((\w+\.\w+):(\d+)\)"))
+        body = re.sub(r"(?m)^([ \t]+[\w.$]+) at (\w+\.\w+:\d+)$", r"\1\n        at \2", body)  # the short form
+        at = blocks.place(body, re.compile(r"(?m)^[ \t]+at (?:\S+\()?(\w+\.\w+):(\d+)\)?$"))
         failures.append(blocks.failure(match[1].replace(" > ", "."), body, at))
     ran, bad, skipped = (int(part or 0) for part in total.groups()) if total else (len(failures), len(failures), 0)
     return blocks.outcome(max(ran - bad - skipped, 0), bad, skipped, failures)

@@ -7,8 +7,10 @@ from coder.verify.outcome import MAX_FAILURES, Outcome, shorten
 from coder.verify.plain import blocks
 
 _FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+)', re.MULTILINE)
-_SUMMARY = re.compile(r"(?m)^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+|no tests ran) in [\d.]+s?(?: \([\d:]+\))?(?: =+)?$")
-_NODE = re.compile(r"(?m)^(?:FAILED|ERROR) (\S+?(?:\[.*?\])?)(?: - (.*))?$")
+_SUMMARY = re.compile(
+    r"(?m)^(?:=+ )?((?:\d+ [a-z]+(?: [a-z]+)?(?:, )?)+|no tests ran) in [\d.]+s?(?: \([\d:]+\))?(?: =+)?$"
+)
+_NODE = re.compile(r"(?m)^(?:FAILED|ERROR|SUBFAIL(?:ED)?[^ \n]{0,200}) (\S+?(?:\[.*?\])?)(?: - (.*))?$")
 _RAISED = re.compile(r"(?m)^(\S[^\n:]*\.\w+):(\d+): ")
 _RAN = re.compile(r"(?m)^Ran (\d+) tests? in [\d.]+s\n+(OK|FAILED|NO TESTS RAN)?(?: \(([^)\n]*)\))?")
 
