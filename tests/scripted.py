@@ -18,9 +18,26 @@ from coder.events import (
     TurnStarted,
     Undone,
 )
+from coder.repo.checkpoint import UndoItem
+from coder.session.aside import CommandEnd
+from coder.session.names import FoundSymbol
+from coder.session.recorded import RecordedTurn
 from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, Hunk, Proposal, ReviewDecision, TestReport
 
 Script = Callable[["Scripted", str], Awaitable[None]]
+
+
+class Names:
+    """What `@` completes."""
+
+    files: tuple[str, ...] = ()
+    found: tuple[FoundSymbol, ...] = ()
+
+    def paths(self) -> tuple[str, ...]:
+        return self.files
+
+    def symbols(self, typed: str, limit: int) -> tuple[FoundSymbol, ...]:
+        return tuple(each for each in self.found if typed in each.name)[:limit]
 
 
 class Scripted:
@@ -34,6 +51,11 @@ class Scripted:
         self.chosen: list[tuple[str, str]] = []
         self.closed = False
         self.plan_text = ""
+        self.mode = "edit"
+        self.max_input = 272_000
+        self.turns: list[RecordedTurn] = []
+        self.names = Names()
+        self.heard: list[str] = []
         self.past: tuple[Event, ...] = ()
         self.planned = ContextPlan(1_000, 10, ())
         emit(SessionStarted("scripted", "/home/ada/shop", "main", "gpt-5.4-mini", "bubblewrap"))
@@ -62,7 +84,40 @@ class Scripted:
     async def compact(self) -> None:
         self.chosen.append(("compact", ""))
 
+    async def run_tests(self) -> None:
+        self.chosen.append(("test", "run"))
+
+    async def ask_aside(self, question: str, on_text: Callable[[str], None]) -> str:
+        on_text("It is ")
+        await asyncio.sleep(0)
+        return f"It is {question}."
+
+    async def command(self, line: str, on_output: Callable[[str], None]) -> CommandEnd:
+        on_output("one\n")
+        await asyncio.sleep(0)
+        return CommandEnd(0, "one\ntwo\n", 0.1, "bubblewrap 9/9")
+
+    def steer(self, words: str) -> None:
+        self.chosen.append(("steer", words))
+
+    def unheard(self) -> tuple[str, ...]:
+        said, self.heard = tuple(self.heard), []
+        return said
+
+    def keep_plan(self, plan: str) -> None:
+        self.plan_text = plan
+
+    def rename(self, title: str) -> None:
+        self.chosen.append(("title", title))
+
+    async def preview_rewind(self, turn: int) -> tuple[UndoItem, ...]:
+        return (UndoItem("a.py", "restore", None, None),)
+
+    async def rewind(self, turn: int) -> None:
+        self.chosen.append(("rewind", str(turn)))
+
     def set_mode(self, mode: str) -> None:
+        self.mode = mode
         self.chosen.append(("mode", mode))
 
     def set_model(self, model: str) -> None:

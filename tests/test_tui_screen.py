@@ -28,10 +28,11 @@ from coder.events import (
     TurnStarted,
     UsageRecorded,
 )
+from coder.session.names import FoundSymbol
 from coder.tui.commands import COMMANDS
 from coder.tui.door import ScreenOptions, TrustQuestion
 from coder.tui.keys import ALL, shown
-from coder.values import ContextEntry, ContextPlan, Evidence, TestReport, TriageCard, Usage
+from coder.values import Approval, ContextEntry, ContextPlan, Evidence, TestReport, TriageCard, Usage
 from tests.screen_kit import PLAIN, Shown, drive
 from tests.scripted import Scripted, streaming, telling
 
@@ -247,6 +248,20 @@ def test_files_are_completed_after_an_at_sign() -> None:
     drive(telling(ContextPlanned(ContextPlan(1_000, 10, entries))), act)
 
 
+def test_declarations_are_completed_beside_files() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.until(lambda: screen.app.session is not None)
+        screen.session.names.files = ("src/price.py",)
+        screen.session.names.found = (FoundSymbol("price_of", "src/shop.py", 12),)
+        await screen.press(*"rename @price")
+        text = await screen.sees("price_of (@src/shop.py:12)")
+        assert "› @src/price.py" in text
+        await screen.press("down", "tab", *"please", "enter")
+        await screen.until(lambda: screen.session.tasks == ["rename price_of (@src/shop.py:12) please"])
+
+    drive(telling(), act)
+
+
 # ── commands ──
 
 
@@ -412,7 +427,48 @@ def test_a_command_runs_only_after_a_yes_that_was_meant() -> None:
         assert not screen.session.answers
         await screen.grace()
         await screen.press("y")
-        await screen.until(lambda: screen.session.answers == [True])
+        await screen.until(lambda: screen.session.answers == [Approval("session")])
+
+    drive(asks, act)
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        (["o"], Approval("once")),
+        (["a"], Approval("always")),
+        (["enter"], Approval("no")),
+        (["right", "enter"], Approval("once")),
+        (["escape"], Approval("no")),
+        (["r", *"too slow", "enter"], Approval("no", "too slow")),
+        (["r", *"x", "escape", "n"], Approval("no")),
+    ],
+)
+def test_a_command_is_allowed_once_or_always_or_refused_with_a_reason(keys: list[str], answer: Approval) -> None:
+    async def asks(session: Scripted, task: str) -> None:
+        await session.question(ApproveCommand((("make", "test"),), "Makefile", "bubblewrap"))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        await screen.sees("May this command run?")
+        await screen.grace()
+        await screen.press(*keys)
+        await screen.until(lambda: screen.session.answers == [answer])
+
+    drive(asks, act)
+
+
+def test_without_a_sandbox_a_command_is_allowed_once_only() -> None:
+    async def asks(session: Scripted, task: str) -> None:
+        await session.question(ApproveCommand((("make", "test"),), "Makefile", "none", "there is no sandbox"))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        text = await screen.sees("it can do whatever you can do")
+        assert "Always" not in text and "This session" not in text
+        await screen.grace()
+        await screen.press("a", "y", "o")
+        await screen.until(lambda: screen.session.answers == [Approval("once")])
 
     drive(asks, act)
 
@@ -489,7 +545,7 @@ def test_a_small_screen_is_usable(size: tuple[int, int]) -> None:
         assert len(text.split("\n")) == size[1]
         assert "gpt-5.4-mini" in text
         await screen.press("f2")
-        await screen.sees("context  tests")
+        await screen.sees("context  plan  tests")
         await screen.press("escape")
         await screen.sees("done · $0")
 

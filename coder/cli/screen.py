@@ -6,6 +6,8 @@ The session's rooms are imported where they are used: the first frame need not w
 import asyncio
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +18,7 @@ from coder.errors import UserError
 from coder.events import Ask, Emit
 from coder.repo.trust import TrustStore
 from coder.store import private_dir
-from coder.tui.door import ScreenOptions, TrustQuestion
+from coder.tui.door import OpenSession, ScreenOptions, SettingRow, TrustQuestion
 
 if TYPE_CHECKING:
     from coder.cli.open import Opener
@@ -35,7 +37,8 @@ def open_screen(ctx: click.Context, task: str, continue_: bool, resume: str) -> 
     shared = gather(ctx)
     setup = prepare(shared)
     session = resumed(setup, continue_, resume)
-    return show(setup, reopening(shared, session), task, trust_question(setup), banner(setup))
+    openers = partial(reopening, shared)
+    return show(setup, openers(session), task, trust_question(setup), banner(setup), openers)
 
 
 def resumed(setup: Setup, continue_: bool, resume: str) -> str:
@@ -48,8 +51,15 @@ def resumed(setup: Setup, continue_: bool, resume: str) -> str:
     return find_session(setup.places, resume, root).id if resume else ""
 
 
-def show(setup: Setup, opener: "Opener", task: str, trust: TrustQuestion | None, text: str) -> int:
-    """Run the screen over sessions that `opener` opens."""
+def show(
+    setup: Setup,
+    opener: "Opener",
+    task: str,
+    trust: TrustQuestion | None,
+    text: str,
+    openers: "Callable[[str], Opener] | None" = None,
+) -> int:
+    """Run the screen over the session that `opener` opens, and over those that `openers` gives for their ids."""
     from coder.tui import run_screen
 
     location, settings = setup.repository(), setup.settings
@@ -66,12 +76,32 @@ def show(setup: Setup, opener: "Opener", task: str, trust: TrustQuestion | None,
         history=private_dir(setup.places.state) / "history",
         trust=trust,
         warm=(warm_model,),
+        places=setup.places,
+        reopen=(lambda id: in_thread(openers(id))) if openers else None,
+        settings=lambda: settings_as_rows(setup),
+        still=settings.screen.reduced_motion,
     )
+    return run_screen(in_thread(opener), task=task, options=options)
 
-    async def open_in_thread(emit: Emit, ask: Ask) -> "Session":
+
+def in_thread(opener: "Opener") -> OpenSession:
+    """Opening reads files; the screen goes on meanwhile."""
+
+    async def open_session(emit: Emit, ask: Ask) -> "Session":
         return await asyncio.to_thread(opener, emit, ask)
 
-    return run_screen(open_in_thread, task=task, options=options)
+    return open_session
+
+
+def settings_as_rows(setup: Setup) -> list[SettingRow]:
+    """The effective settings as the screen lists them."""
+    from coder.cli.config import setting_rows
+    from coder.headless.result import dump
+    from coder.text import redact
+
+    return [
+        SettingRow(row["key"], redact(dump(row["value"])), row["meaning"], row["origin"]) for row in setting_rows(setup)
+    ]
 
 
 def reopening(shared: Shared, resume: str = "") -> "Opener":

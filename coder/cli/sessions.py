@@ -5,12 +5,11 @@ from typing import Any
 
 import click
 
-from coder.agents.wrap import clip
 from coder.cli.options import SharedOptions, gather
 from coder.cli.setup import prepare
 from coder.errors import Exit
 from coder.headless.result import dump
-from coder.model.messages import message_text
+from coder.session.export import WHOLE, to_markdown, to_object
 from coder.session.recorded import load_history
 from coder.session.sessions import (
     SessionInfo,
@@ -54,7 +53,7 @@ def command(
     if action == "list":
         root = "" if everywhere or setup.location is None else str(setup.location.root)
         infos = list_sessions(setup.places, root)
-        click.echo(dump([_object(info) for info in infos], indent=2) if output == "json" else _table(infos))
+        click.echo(dump([to_object(info) for info in infos], indent=2) if output == "json" else _table(infos))
         return Exit.DONE
     info = find_session(setup.places, session)
     match action:
@@ -63,12 +62,12 @@ def command(
             _report(output, f"deleted {info.id}", {"deleted": info.id})
         case "rename":
             rename_session(info, " ".join(title))
-            _report(output, f"renamed {info.id}", _object(find_session(setup.places, info.id)))
+            _report(output, f"renamed {info.id}", to_object(find_session(setup.places, info.id)))
         case "fork":
             forked = fork_session(setup.places, info, before or 0)
-            _report(output, forked, _object(find_session(setup.places, forked)))
+            _report(output, forked, to_object(find_session(setup.places, forked)))
         case _:
-            _print_session(info, output, most=1_000_000 if action == "export" else 2_000)
+            _print_session(info, output, most=WHOLE if action == "export" else 2_000)
     return Exit.DONE
 
 
@@ -79,39 +78,9 @@ def _report(output: str, text: str, value: dict[str, Any]) -> None:
 def _print_session(info: SessionInfo, output: str, *, most: int) -> None:
     history = load_history(info.path)
     if output == "json":
-        click.echo(dump({**_object(info), "history": history}, indent=2))
+        click.echo(dump({**to_object(info), "history": history}, indent=2))
     else:
         click.echo(visible(to_markdown(info, history, most=most)))
-
-
-def to_markdown(info: SessionInfo, history: list[dict[str, Any]], *, most: int) -> str:
-    """The conversation as Markdown, each part cut after `most` characters."""
-    parts = [f"# {info.title or f'Session {info.id}'}", f"{info.id} · {info.root} · {info.model} · {info.status}"]
-    for item in history:
-        match item.get("type", "message"):
-            case "message":
-                parts.append(f"## {item.get('role', '')}\n\n{clip(message_text(item), most)}")
-            case "function_call" | "custom_tool_call":
-                text = clip(str(item.get("arguments") or item.get("input") or ""), most)
-                parts.append(f"### {item.get('name')}\n\n```\n{text}\n```")
-            case "function_call_output" | "custom_tool_call_output":
-                parts.append(f"```\n{clip(str(item.get('output', '')), most)}\n```")
-    return "\n\n".join(parts)
-
-
-def _object(info: SessionInfo) -> dict[str, Any]:
-    return {
-        "id": info.id,
-        "root": info.root,
-        "model": info.model,
-        "started": info.started,
-        "turns": info.turns,
-        "task": info.task,
-        "status": info.status,
-        "title": info.title,
-        "updated": info.updated,
-        "parent": info.parent,
-    }
 
 
 def _table(infos: list[SessionInfo]) -> str:

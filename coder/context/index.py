@@ -5,6 +5,7 @@ set aside and built again.
 """
 
 import contextlib
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -131,6 +132,12 @@ class Index:
         return found
 
     # ── token counts and history ─────────────────────────────────────────────────────────────────
+
+    def declaring(self, text: str, most: int) -> dict[str, Facts]:
+        """The symbols (nothing else) of at most `most` keys whose declarations hold `text`, in any case of letters."""
+        query = "SELECT key, symbols FROM symbols WHERE instr(lower(symbols), lower(?)) LIMIT ?"
+        rows = self._database.execute(query, (json.dumps(text)[1:-1], most))
+        return {key: Facts(symbols=symbols) for key, symbols in rows}
 
     def tokens(self, oids: Sequence[str]) -> dict[str, int]:
         """The exact token counts of the blobs that were counted before."""

@@ -94,6 +94,10 @@ class Session:
         return self._means.settings
 
     @property
+    def max_input(self) -> int:  # tokens
+        return self._means.client.catalog.get(self.settings.model).max_input
+
+    @property
     def evidence(self) -> Evidence:
         """What the tests said in the last turn."""
         return self._turn.evidence if self._turn else Evidence()
@@ -272,10 +276,10 @@ class Session:
         """The answer to a question that stays out of the conversation; also while a turn runs."""
         return await ask_aside(self._means, self.mode, question, on_text)
 
-    async def run_tests(self) -> Evidence:
-        """What the approved test commands say of the files as they are now."""
-        tree = (await asyncio.to_thread(self._means.repository.snapshot)).tree
-        return (await self._means.checks.run(tree, tree))[0]
+    async def run_tests(self, *, failed: bool = False) -> Evidence:
+        """Run the tests on the files as they are now, against those of before the last turn; or what `failed` only."""
+        base = self._turn.draft.snapshot.tree if self._turn and self._turn.draft else ""
+        return await self._means.checks.again(base, failed=failed)
 
     async def command(self, line: str, on_output: Callable[[str], None]) -> CommandEnd:
         """Run a command of the user's own in the sandbox, after a yes; the model is told with the next task."""

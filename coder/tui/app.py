@@ -6,24 +6,23 @@ Heavy work (opening the repository, importing the SDK) happens in threads after 
 import asyncio
 import gc
 import os
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
 
 from textual import events
-from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import BindingType
+from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
 from coder.amounts import money
-from coder.events import ContextPlanned, Event, ProposalReady, Review, TurnFinished
+from coder.events import ContextPlanned, Event, ProposalReady, Review, SessionStarted, TurnFinished
 from coder.tui import commands
 from coder.tui.activity import activity_of
+from coder.tui.announce import announce
 from coder.tui.bridge import Bridge
+from coder.tui.commands.work import choose_file, show_plan
 from coder.tui.completion import Completions
 from coder.tui.composer import Composer
 from coder.tui.confirm import ask_trust
@@ -32,8 +31,11 @@ from coder.tui.door import OpenSession, ScreenOptions, SessionLike
 from coder.tui.driver import ScreenDriver
 from coder.tui.facts import Facts
 from coder.tui.grace import Grace
+from coder.tui.hands import Hands
 from coder.tui.history import History
-from coder.tui.keys import APP, bindings, foot_hints, unknown_keys
+from coder.tui.keys import foot_hints, unknown_keys
+from coder.tui.mentions import Mentions
+from coder.tui.paste import Pastes
 from coder.tui.questions import show_question, warm_review
 from coder.tui.side import Side
 from coder.tui.status import Activity, Hints, Status
@@ -43,13 +45,12 @@ from coder.tui.turns import Turns
 from coder.values import Proposal
 
 
-class CoderApp(App[int]):
+class CoderApp(Hands):
     """Consumes events, answers questions, and sends what the user writes to the session."""
 
     colorless = False
     CSS_PATH: ClassVar[Any] = ["app.tcss", "review/review.tcss"]
     TITLE = "coder"
-    BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
 
     class Delivered(Message):
         def __init__(self, batch: list[Event]) -> None:
@@ -84,9 +85,10 @@ class CoderApp(App[int]):
         self.reviewed: Review | None = None
         self._bridge: Bridge | None = None
         self._words = ""
-        self._quit_armed = False
+        self._planned = False  # whether a turn ran: a plan found at the opening is shown when asked for
         self._warmed = False
         self._beside: set[asyncio.Task[None]] = set()
+        self._mentions = Mentions(self._offer_names)
         self.theme = first_theme(options.theme, dark=options.dark, color=not colorless)
 
     @property
@@ -100,10 +102,11 @@ class CoderApp(App[int]):
         with Horizontal(id="body"):
             yield Conversation(id="conversation")
             yield Side(self.facts)
-        completions = Completions()
-        yield Activity()
+        completions, pastes = Completions(), Pastes()
+        yield Activity(still=self.options.still)
         yield completions
-        yield Composer(History(self.options.history), completions)
+        yield pastes
+        yield Composer(History(self.options.history), completions, pastes)
         yield Status(self.facts, self.options)
         yield Hints(foot_hints(False, self.keys))
 
@@ -164,22 +167,6 @@ class CoderApp(App[int]):
         if isinstance(self._driver, ScreenDriver):
             self._driver.forget()
 
-    @property
-    def session(self) -> SessionLike | None:
-        return self.turns.session
-
-    @property
-    def side(self) -> Side:
-        return self.screen_stack[0].query_one(Side)
-
-    @property
-    def conversation(self) -> Conversation:
-        return self.screen_stack[0].query_one(Conversation)
-
-    @property
-    def composer(self) -> Composer:
-        return self.screen_stack[0].query_one(Composer)
-
     async def on_event(self, event: events.Event) -> None:
         """Keys typed before a question was there must not answer it; all others act in the order they were typed."""
         if isinstance(event, events.Key | events.Paste | events.MouseDown) and not event.is_forwarded:
@@ -199,7 +186,7 @@ class CoderApp(App[int]):
         self.post_message(self.Delivered(batch))
 
     def on_coder_app_delivered(self, message: Delivered) -> None:
-        if not self.screen_stack:  # the screen is being left
+        if self.is_left:
             return
         with self.batch_update():
             for event in message.batch:
@@ -217,7 +204,7 @@ class CoderApp(App[int]):
         elif isinstance(event, ProposalReady):
             self.proposal = event.proposal
         elif isinstance(event, TurnFinished):
-            self._announce()
+            announce(self)
 
     def refresh_rows(self) -> None:
         base, running = self.screen_stack[0], self.turns.running
@@ -229,30 +216,49 @@ class CoderApp(App[int]):
     def _tick(self) -> None:
         self.screen_stack[0].query_one(Activity).refresh()
 
-    def _announce(self) -> None:
-        """Tell a user who looks elsewhere that the turn is over."""
-        if self.app_focus or self.options.notify == "off":
-            return
-        if self.options.notify == "osc9" and self._driver is not None:
-            self._driver.write("\x1b]9;coder: the turn is over\x07")
-        else:
-            self.bell()
-
     # ── turns ──
 
     def on_composer_submitted(self, message: Composer.Submitted) -> None:
-        self._quit_armed = False
-        if message.text.startswith("/") and commands.run(self, message.text):
+        self.quit_armed = False
+        text = message.text
+        if text.startswith(("/", "!")) and commands.run(self, text):
             return
-        self.submit(message.text)
+        if message.steer and self.turns.running and self.session is not None:
+            self.session.steer(text)
+        else:
+            self.submit(text)
 
     def submit(self, task: str) -> None:
         """Run the task, after those that wait."""
         self.turns.waiting.append(task)
         self._next_turn()
 
+    def reopen(self, id: str) -> None:
+        """Go on with another session, in place of this one."""
+        self.beside(asyncio.create_task(self._reopen(id)))
+
+    async def _reopen(self, id: str) -> None:
+        if self.options.reopen is None:
+            return
+        await self.turns.close()
+        self.facts.forget()
+        self.conversation.clear()
+        self.proposal, self._planned = None, False
+        self.turns = Turns(self.options.reopen(id), "", self._turn_ended)
+        self._open_session()
+        self.refresh_rows()
+
+    async def show_past(self, session: SessionLike) -> None:
+        """Tell the session anew, after it went back."""
+        past = await asyncio.to_thread(session.replay)
+        self.facts.forget()
+        self.conversation.clear()
+        self._deliver([SessionStarted(session.id, self.options.root, self.options.branch, self.facts.model, ""), *past])
+        self.plan_changed()
+
     def _next_turn(self) -> None:
         if self.turns.start():
+            self._planned = True
             self._words = "preparing"
             self._seconds.resume()
         self.refresh_rows()
@@ -264,7 +270,7 @@ class CoderApp(App[int]):
 
     def on_coder_app_ended(self, message: Ended) -> None:
         """A turn, or the opening of the session, is over."""
-        if not self.screen_stack:
+        if self.is_left:
             return
         self._seconds.pause()
         if self.facts.running:  # a turn that ended early does not say so itself
@@ -273,73 +279,36 @@ class CoderApp(App[int]):
             self._tell(TurnFinished("interrupted" if stopped else exit.status if exit else "failed", ""))
         if message.error is not None and not isinstance(message.error, asyncio.CancelledError):
             self.conversation.tell_fault(message.error, self.options.log)
+        if self.session is not None:
+            self.facts.context_cap = self.session.max_input
+            self.turns.waiting[:0] = self.session.unheard()
+            self._take_plan(self.session)
         self._next_turn()
+
+    def _take_plan(self, session: SessionLike) -> None:
+        """Show a plan that the turn made, to be edited and approved."""
+        is_new = session.plan_text.strip() not in ("", self.facts.plan_text.strip())
+        self.plan_changed()
+        if is_new and session.mode == "plan" and self._planned and not self.turns.waiting:
+            show_plan(self, asked=True)
+
+    def plan_changed(self) -> None:
+        """The panel shows the session's plan as it is now."""
+        self.facts.plan_text = self.session.plan_text if self.session else ""
+        self.side.update()
 
     def on_composer_edited(self, message: Composer.Edited) -> None:
         offers = [(command.name, command.summary) for command in commands.COMMANDS]
-        paths = [entry.path for entry in self.facts.plan.entries] if self.facts.plan else []
-        self.composer.completions.offer(message.text, offers, paths)
+        mentioned = self.composer.completions.offer(message.text, offers)
+        if mentioned is None:
+            self._mentions.forget()
+        else:
+            paths = [entry.path for entry in self.facts.plan.entries] if self.facts.plan else []
+            self._mentions.look(self.session.names if self.session else None, mentioned, paths)
+
+    def _offer_names(self, typed: str, found: list[tuple[str, str]]) -> None:
+        if not self.is_left:
+            self.composer.completions.offer_names(typed, found)
 
     def on_side_chosen(self, message: Side.Chosen) -> None:
-        commands.choose_file(self, message.path, message.what)
-
-    # ── keys ──
-
-    def action_interrupt(self) -> None:
-        """Esc: close what is open, else stop the turn; what waits goes back to the composer."""
-        if self.composer.completions.display:
-            self.composer.completions.close()
-        elif self.side.display and self.side.has_focus_within:
-            self._close_side()
-        elif self.turns.running:
-            waiting = self.turns.interrupt()
-            if waiting:
-                self.composer.put(f"{waiting}\n{self.composer.text}".strip())
-        elif self.side.display:
-            self._close_side()
-
-    def _close_side(self) -> None:
-        self.side.close()
-        self.composer.focus()
-
-    async def action_copy_or_quit(self) -> None:
-        """Ctrl+C: copy a selection, else clear the composer, else stop the turn, else quit at the second press."""
-        selected = self.screen.get_selected_text()
-        if selected:
-            self.copy_to_clipboard(selected)
-            self.screen.clear_selection()
-        elif self.composer.text:
-            self.composer.put("")
-        elif self.turns.running:
-            self.turns.interrupt()
-        elif self._quit_armed:
-            await self.action_quit()
-        else:
-            self._quit_armed = True
-            self.conversation.say("Ctrl+C again quits")
-
-    async def action_quit_if_empty(self) -> None:
-        if len(self.screen_stack) == 1 and not self.composer.text:
-            await self.action_quit()
-
-    def action_unfold(self) -> None:
-        self.conversation.toggle_folds()
-
-    def action_page(self, pages: float) -> None:
-        self.conversation.page(pages)
-
-    def action_page_end(self) -> None:
-        self.conversation.to_end()
-
-    def action_panel(self) -> None:
-        self.side.turn()
-
-    def action_command(self, name: str) -> None:
-        commands.run(self, f"/{name}")
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The command palette offers what `/` does."""
-        for command in commands.COMMANDS:
-            yield SystemCommand(
-                f"/{command.name}", command.summary, lambda name=command.name: self.action_command(name)
-            )
+        choose_file(self, message.path, message.what)

@@ -1,4 +1,4 @@
-"""Completions over the composer: `/` commands with their help, `@` files of the repository."""
+"""Completions over the composer: `/` commands with their help, `@` files and declarations of the repository."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -47,18 +47,27 @@ class Completions(RowsView):
         self.past = False
         self.display = False
 
-    def offer(self, text: str, commands: Sequence[tuple[str, str]], paths: Iterable[str]) -> None:
-        """Offer what fits the end of `text`, which is the composer's up to its cursor."""
+    def offer(self, text: str, commands: Sequence[tuple[str, str]]) -> str | None:
+        """Offer the commands that fit the end of `text`, which is the composer's up to its cursor. What was typed
+        after an `@` is given back: `offer_names` gets what is found of it."""
+        mention = _MENTION.search(text)
         if command := _COMMAND.match(text):
             self._typed = text
-            names = [(f"/{name}", summary) for name, summary in commands if name.startswith(command[1])]
-            self._choices = names[:MAX_SHOWN]
-        elif mention := _MENTION.search(text):
-            self._typed = f"@{mention[1]}"
-            self._choices = [(f"@{path}", "") for path in best_paths(paths, mention[1])]
-        else:
+            self._choices = [(f"/{name}", summary) for name, summary in commands if name.startswith(command[1])]
+        elif mention is None:
             self._choices = []
+        else:
+            return mention[1]
+        self._choices = self._choices[:MAX_SHOWN]
         self._at = 0
+        self._show()
+        return None
+
+    def offer_names(self, typed: str, choices: Sequence[tuple[str, str]]) -> None:
+        """Offer what was found for the word `typed` after an `@`. The mark stays where the user moved it."""
+        marked = self._choices[self._at] if self._choices else None
+        self._typed, self._choices = f"@{typed}", list(choices)
+        self._at = self._choices.index(marked) if self._at and marked in self._choices else 0
         self._show()
 
     def offer_past(self, entries: Sequence[str]) -> None:

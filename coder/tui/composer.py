@@ -13,11 +13,10 @@ from coder.text import visible, visible_line
 from coder.tui.completion import Completions
 from coder.tui.history import History
 from coder.tui.keys import COMPOSER, bindings, run_bound
+from coder.tui.paste import Pastes
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
-
-FOLDED_LINES = 8  # a longer paste is shown as one mark and sent whole
 
 
 class Composer(TextArea):
@@ -28,7 +27,10 @@ class Composer(TextArea):
 
     @dataclass
     class Submitted(Message):
+        """`steer`: for the turn that runs, not after it."""
+
         text: str
+        steer: bool = False
 
     @dataclass
     class Edited(Message):
@@ -38,7 +40,7 @@ class Composer(TextArea):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(COMPOSER)
 
-    def __init__(self, history: History, completions: Completions) -> None:
+    def __init__(self, history: History, completions: Completions, pastes: Pastes) -> None:
         super().__init__(
             id="composer",
             soft_wrap=True,
@@ -50,7 +52,7 @@ class Composer(TextArea):
         self.cursor_blink = False
         self._history = history
         self.completions = completions
-        self._pastes: dict[str, str] = {}
+        self.pastes = pastes
 
     async def on_key(self, event: events.Key) -> None:
         offers = self.completions
@@ -83,17 +85,11 @@ class Composer(TextArea):
         """Long pastes become a mark that stands for them until the text is sent."""
         event.prevent_default()
         event.stop()
-        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
-        lines = text.count("\n") + 1
-        if lines <= FOLDED_LINES:
-            self.insert(visible(text))
-            return
-        mark = f"[pasted {lines} lines #{len(self._pastes) + 1}]"
-        self._pastes[mark] = text
-        self.insert(mark)
+        self.insert(self.pastes.fold(event.text))
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
+        self.pastes.show(self.text)
         if self.completions.past:
             self.action_past()
             return
@@ -102,10 +98,7 @@ class Composer(TextArea):
 
     def whole_text(self) -> str:
         """The text with every folded paste in full."""
-        text = self.text
-        for mark, pasted in self._pastes.items():
-            text = text.replace(mark, pasted)
-        return text
+        return self.pastes.unfold(self.text)
 
     def put(self, text: str) -> None:
         """Replace the text, the cursor at its end."""
@@ -129,7 +122,7 @@ class Composer(TextArea):
         except CoderError as error:
             app.conversation.say(error.message, "error", error.hint)
         else:
-            self._pastes.clear()
+            self.pastes.forget()
             self.put(written.decode("utf-8", "replace").rstrip("\n"))
 
     def _complete(self) -> None:
@@ -137,14 +130,18 @@ class Composer(TextArea):
         row, column = self.cursor_location
         self.replace(visible_line(insertion), (row, column - len(typed)), (row, column))
 
-    def _submit(self) -> None:
+    def action_steer(self) -> None:
+        """Say what is written to the turn that runs; without one it is a task like any other."""
+        self._submit(steer=True)
+
+    def _submit(self, *, steer: bool = False) -> None:
         text = self.whole_text().strip()
         if not text:
             return
         self._history.add(text)
-        self._pastes.clear()
+        self.pastes.forget()
         self.text = ""
-        self.post_message(self.Submitted(text))
+        self.post_message(self.Submitted(text, steer))
 
     def _recall(self, text: str | None) -> None:
         if text is not None:

@@ -1,6 +1,5 @@
-"""Questions with a yes and a no, the no being the default: commands, spending, trust."""
+"""Questions with a yes and a no, the no being the default: spending, trust, whatever a command asks first."""
 
-import shlex
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from coder.amounts import money
-from coder.events import ApproveCommand, ApproveSpending
+from coder.events import ApproveSpending
 from coder.text import visible
 from coder.tui.door import TrustQuestion
 from coder.tui.grace import Grace
@@ -89,23 +88,6 @@ class Confirm(ModalScreen[bool]):
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(RowsView).scroll_relative(y=rows, animate=False)
-
-
-def ask_command(question: ApproveCommand) -> Confirm:
-    """May these commands run? Their exact words, one a line; nothing of them is left out."""
-    several = len(question.commands) > 1
-    paragraphs: list[Paragraph] = [(f"$ {shlex.join(command)}", "accent") for command in question.commands]
-    paragraphs += [(f"{question.why[0].upper()}{question.why[1:]}.", "warn")] if question.why else []
-    origin = f"Named by: {question.origin}." if question.origin else ""
-    where = (
-        "There is no sandbox: it can do whatever you can do."
-        if question.sandbox in ("", "none", "off")
-        else f"It runs in the sandbox ({question.sandbox}): no network, and nothing it writes reaches your files."
-    )
-    paragraphs.append((f"{origin}\n{where}".strip(), "warn" if question.sandbox in ("", "none", "off") else "muted"))
-    return Confirm(
-        f"May {'these commands' if several else 'this command'} run?", paragraphs, "Run", "Do not run", asked=True
-    )
 
 
 def ask_spending(question: ApproveSpending) -> Confirm:

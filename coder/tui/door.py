@@ -3,10 +3,37 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from coder.events import Ask, Emit, Event
+from coder.store import Places
 from coder.values import ContextPlan
+
+if TYPE_CHECKING:
+    from coder.repo.checkpoint import UndoItem
+    from coder.session.aside import CommandEnd
+    from coder.session.names import FoundSymbol
+    from coder.session.recorded import RecordedTurn
+
+
+class NamesLike(Protocol):
+    """Names of the repository. For threads: both block."""
+
+    def paths(self) -> Sequence[str]: ...
+
+    def symbols(self, typed: str, limit: int) -> "Sequence[FoundSymbol]": ...
+
+
+class CommitsLike(Protocol):
+    """What was applied and is in no commit yet."""
+
+    def paths(self) -> Sequence[str]:
+        """Blocking."""
+        ...
+
+    def message(self) -> str: ...
+
+    async def make(self, message: str) -> str: ...
 
 
 class SessionLike(Protocol):
@@ -14,6 +41,17 @@ class SessionLike(Protocol):
 
     id: str
     plan_text: str
+
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def max_input(self) -> int:
+        """Tokens of input that the model really takes."""
+        ...
+
+    @property
+    def turns(self) -> "Sequence[RecordedTurn]": ...
 
     async def run(self, task: str) -> object: ...
 
@@ -39,6 +77,32 @@ class SessionLike(Protocol):
 
     def drop(self, path: str) -> None: ...
 
+    async def run_tests(self) -> object: ...
+
+    async def ask_aside(self, question: str, on_text: Callable[[str], None]) -> str: ...
+
+    async def command(self, line: str, on_output: Callable[[str], None]) -> "CommandEnd": ...
+
+    def steer(self, words: str) -> None: ...
+
+    def unheard(self) -> Sequence[str]: ...
+
+    def keep_plan(self, plan: str) -> None: ...
+
+    def rename(self, title: str) -> None: ...
+
+    async def preview_rewind(self, turn: int) -> "Sequence[UndoItem]": ...
+
+    async def rewind(self, turn: int) -> object: ...
+
+    @property
+    def commits(self) -> CommitsLike: ...
+
+    @property
+    def names(self) -> "NamesLike":
+        """What `@` completes."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -55,11 +119,23 @@ class TrustQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting as a list shows it."""
+
+    key: str
+    value: str
+    meaning: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenOptions:
-    """The first frame and the user's taste. `context_cap` is the tokens of input that the model really takes.
+    """The first frame and the user's taste. `context_cap` is what the status line holds for the cap of the input until
+    the session says it.
 
     `keys` are key names by the ids of `coder.tui.keys`. `warm` are imports for the first turn that need not wait for
-    it; they run in a thread once the session is open.
+    it; they run in a thread once the session is open. `reopen` gives what opens the recorded session of an id,
+    `settings` the effective settings. `still`: nothing moves by itself, not even the seconds.
     """
 
     root: str = ""
@@ -76,3 +152,7 @@ class ScreenOptions:
     trust: TrustQuestion | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     warm: Sequence[Callable[[], None]] = field(default_factory=tuple)
+    places: Places | None = None
+    reopen: Callable[[str], OpenSession] | None = None
+    settings: Callable[[], Sequence[SettingRow]] | None = None
+    still: bool = False

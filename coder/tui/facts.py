@@ -41,6 +41,7 @@ class Facts:
     running: bool = False
     step: int = 0
     context_tokens: int = 0
+    context_cap: int = 0  # tokens of input that the model really takes; 0: not known yet
     session_usd: float | None = 0.0
     usages: dict[tuple[str, str], Usage] = field(default_factory=dict)
     plan: ContextPlan | None = None
@@ -49,6 +50,13 @@ class Facts:
     testing: tuple[str, ...] = ()
     evidence: Evidence | None = None
     triage: tuple[TriageCard, ...] = ()
+    plan_text: str = ""  # of plan mode
+
+    def forget(self) -> None:
+        """As at the beginning, but for the model: another session is told."""
+        model = self.model
+        self.__init__()  # type: ignore[misc]
+        self.model = model
 
     def take(self, event: Event) -> None:
         match event:

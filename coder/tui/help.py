@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from coder.tui.commands import COMMANDS
-from coder.tui.keys import APP, COMPOSER, PANEL, REVIEW, Key, shown
+from coder.tui.keys import APP, COMPOSER, PANEL, PLAN, REVIEW, Key, shown
 from coder.tui.lines import Line, wrap
 from coder.tui.row import RowsView
 
@@ -20,7 +20,8 @@ TYPING = (
     ("Enter", "send; while a turn runs, queue"),
     ("Shift+Enter, Alt+Enter, Ctrl+J", "new line"),
     ("Up, Down", "what you asked before"),
-    ("@", "name a file"),
+    ("@", "name a file or a declaration"),
+    ("!", "run a command of your own in the sandbox"),
     ("Tab", "complete what is offered"),
 )
 
@@ -56,6 +57,7 @@ def _rows(width: int, remapped: Mapping[str, str], first: str) -> list[Line]:
         ("Keys", [*TYPING, *table(COMPOSER), *table(APP)]),
         ("Commands", commands),
         ("Review", table(REVIEW)),
+        ("Plan", table(PLAN)),
         ("Side panels", table(PANEL)),
     ]
     sections.sort(key=lambda section: section[0] != first)

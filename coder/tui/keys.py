@@ -34,7 +34,7 @@ APP = (
     Key("app.unfold", "ctrl+o", "unfold", "fold or unfold details; a click does one", True),
     Key("app.palette", "ctrl+p", "command_palette", "command palette", True),
     Key("app.help", "f1", "command('help')", "this help"),
-    Key("app.panel", "f2", "panel", "next side panel: context, tests, agents, cost"),
+    Key("app.panel", "f2", "panel", "next side panel: context, plan, tests, agents, cost"),
 )
 COMPOSER = (
     Key("composer.past", "ctrl+r", "past", "search what you asked before"),
@@ -139,8 +139,9 @@ def foot_hints(running: bool, remapped: Mapping[str, str]) -> list[tuple[str, st
     """What the keys of the conversation do, with and without a turn that runs."""
     panels, unfold = hint(["app.panel"], "panels", remapped), hint(["app.unfold"], "unfold", remapped)
     help = hint(["app.help"], "help", remapped)
+    steer = hint(["composer.steer"], "steer", remapped)
     if running:
-        return [hint(["app.interrupt"], "interrupt", remapped), ("Enter", "queue"), panels, unfold, help]
+        return [hint(["app.interrupt"], "interrupt", remapped), ("Enter", "queue"), steer, panels, unfold, help]
     return [("Enter", "send"), ("/", "commands"), help, panels, hint(["app.quit"], "quit", remapped), unfold]
 
 

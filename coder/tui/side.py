@@ -19,7 +19,7 @@ from coder.tui.status import Part, fit, join
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
 
-PAGES = ("context", "tests", "agents", "cost")
+PAGES = ("context", "plan", "tests", "agents", "cost")
 
 
 class Tabs(Row):
@@ -57,6 +57,8 @@ class Page(RowsView, can_focus=True):
         match self.page:
             case "context":
                 rows = pages.context_rows(self._facts, width)
+            case "plan":
+                rows = pages.plan_rows(self._facts, width)
             case "tests":
                 rows = pages.tests_rows(self._facts, width)
             case "agents":

@@ -59,9 +59,10 @@ class Status(Row):
         facts, options = self._facts, self._options
         parts: list[Part] = []
         if facts.context_tokens:
-            used = facts.context_tokens / options.context_cap
+            cap = facts.context_cap or options.context_cap
+            used = facts.context_tokens / cap
             style = "bad" if used > 0.9 else "warn" if used > 0.75 else "muted"
-            parts.append((3, [(f"{tokens(facts.context_tokens)}/{tokens(options.context_cap)}", style)]))
+            parts.append((3, [(f"{tokens(facts.context_tokens)}/{tokens(cap)}", style)]))
         if facts.input_tokens:
             parts.append((5, [(f"{share(facts.cached_tokens, facts.input_tokens)} cached", "muted")]))
         price: list[Span] = [(money(facts.session_usd), "text")]
@@ -87,8 +88,9 @@ def _sandbox(asked_or_found: str) -> Span:
 class Activity(Row):
     """What runs right now, for how long, and how to stop it. Hidden while nothing does."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, still: bool = False) -> None:
         super().__init__(id="activity")
+        self._still = still  # no seconds that count by themselves
         self._clock = clock
         self._words = ""
         self._since = 0.0
@@ -106,7 +108,7 @@ class Activity(Row):
     def line(self, width: int) -> Line:
         elapsed = self._clock() - self._since
         left: list[Part] = [(0, [("○ ", "accent"), (clip(self._words, max(8, width - 30)), "muted")])]
-        if elapsed >= 1:
+        if elapsed >= 1 and not self._still:
             left.append((1, [(duration(int(elapsed)) if elapsed < 10 else duration(elapsed), "faint")]))
         if self._queued:
             left.append((2, [(f"{self._queued} queued", "accent")]))

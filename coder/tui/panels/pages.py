@@ -1,4 +1,4 @@
-"""The pages: context plan, tests and triage, agents, cost."""
+"""The pages: context plan, plan, tests and triage, agents, cost."""
 
 import os
 import shlex
@@ -9,6 +9,7 @@ from coder.text import visible, visible_line
 from coder.tui.blocks.results import card_rows, evidence_words, report_words
 from coder.tui.facts import Facts
 from coder.tui.lines import Line, Span, clip, clip_left, clip_middle, wrap, wrap_text
+from coder.tui.markdown import Markdown
 from coder.values import Evidence, Usage
 
 MAX_LISTED = 2_000  # rows of one list; a panel is for reading, `coder context` prints all
@@ -117,6 +118,13 @@ def tests_rows(facts: Facts, width: int) -> list[Line]:
             rows += wrap(((f"{visible_line(shlex.join(report.command))}  on the {on}", "text"),), width, sign)
             rows += wrap(report_words(report), width, ("  ", ""))
     return rows or wrap_text("No tests have run in this turn.", "muted", width)
+
+
+def plan_rows(facts: Facts, width: int) -> list[Line]:
+    """The plan of plan mode, as the user edited it."""
+    if not facts.plan_text.strip():
+        return wrap_text("There is no plan; /plan TASK makes one.", "muted", width)
+    return [*Markdown(visible(facts.plan_text)).rows(width), blank(), (("/go carries it out", "faint"),)]
 
 
 def agents_rows(facts: Facts, width: int) -> list[Line]:

@@ -1,0 +1,72 @@
+"""The names a user may complete: files of the working tree, and what they declare, from the index as far as it is."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from coder.context.facts import facts_key
+from coder.context.index import Index
+from coder.repo.discover import Location
+from coder.repo.repository import Repository
+from coder.store import Places
+
+FRESH_S = 20.0  # how old the list of files may be
+MOST_ROWS = 2_000  # files with a declaration that holds what was typed; more are not looked at
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSymbol:
+    """A declaration: its name, its file and its first line (from 1)."""
+
+    name: str
+    path: str
+    line: int
+
+
+class Names:
+    """For threads beside the session: it has a repository of its own, since one serves one caller at a time."""
+
+    def __init__(self, location: Location, places: Places, session: str) -> None:
+        self._location, self._places, self._session = location, places, f"{session}-names"
+        self._lock = threading.Lock()
+        self._at = 0.0
+        self._paths: dict[str, list[str]] = {}  # by the key of their facts
+
+    def paths(self) -> tuple[str, ...]:
+        """The files of the working tree, untracked ones included. Blocking: reads it."""
+        with self._lock:
+            self._renew()
+            return tuple(sorted(path for paths in self._paths.values() for path in paths))
+
+    def symbols(self, typed: str, limit: int) -> tuple[FoundSymbol, ...]:
+        """Declarations whose name holds `typed`: those that begin with it first, then the shortest. Blocking.
+
+        The search itself runs in SQLite, which leaves other threads alone meanwhile.
+        """
+        with self._lock:
+            self._renew()
+            with Index.open(self._places) as index:
+                rows = index.declaring(typed, MOST_ROWS)
+        wanted = typed.lower()
+        found = [
+            FoundSymbol(symbol.name, path, symbol.first)
+            for key, facts in rows.items()
+            for path in self._paths.get(key, ())
+            for symbol in facts.outline()
+            if wanted in symbol.name.lower()
+        ]
+        found.sort(key=lambda each: (not each.name.lower().startswith(wanted), len(each.name), each.name, each.path))
+        return tuple(found[:limit])
+
+    def _renew(self) -> None:
+        if self._at and time.monotonic() - self._at < FRESH_S:
+            return
+        repository = Repository(self._location, self._places, self._session)
+        try:
+            files = repository.snapshot().files
+        finally:
+            repository.close()
+        self._paths = {}
+        for file in files:
+            self._paths.setdefault(facts_key(file.oid, file.path), []).append(file.path)
+        self._at = time.monotonic()

@@ -1,0 +1,134 @@
+"""May this command run? No, once, in this session, always, or no with a reason that the model is told."""
+
+import shlex
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from coder.events import ApproveCommand
+from coder.text import visible
+from coder.tui.confirm import Paragraph
+from coder.tui.grace import Grace
+from coder.tui.lines import Line, Span, wrap, wrap_text
+from coder.tui.row import Row, RowsView
+from coder.values import Approval
+
+ANSWERS: Sequence[tuple[str, str]] = (
+    ("n", "No"),
+    ("o", "Once"),
+    ("y", "This session"),
+    ("a", "Always"),
+    ("r", "No, because"),
+)
+SCOPES = {"n": "no", "o": "once", "y": "session", "a": "always"}
+
+
+class Answers(Row):
+    """The answers; the marked one is what Enter gives."""
+
+    def __init__(self, only_once: bool) -> None:
+        super().__init__(id="choice")
+        self.answers = [each for each in ANSWERS if not only_once or each[0] not in "ya"]
+        self.at = 0
+
+    def line(self, width: int) -> Line:
+        spans: list[Span] = []
+        for place, (key, words) in enumerate(self.answers):
+            spans.append((f" {words} ({key}) ", "bold cursor" if place == self.at else "muted"))
+        return tuple(spans)
+
+
+class Approve(ModalScreen[Approval]):
+    """The command's exact words, one a line; nothing of them is left out. Keys typed before it appeared say nothing.
+
+    Without a sandbox only a single run can be allowed.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key, f"answer({key!r})", words) for key, words in ANSWERS),
+        Binding("escape,ctrl+c", "back", "No", priority=True),
+        Binding("left,shift+tab", "move(-1)", "Choose"),
+        Binding("right,tab", "move(1)", "Choose"),
+        Binding("enter", "take", "Answer"),
+        Binding("up", "scroll(-1)", "Up"),
+        Binding("down", "scroll(1)", "Down"),
+        Binding("pageup", "scroll(-10)", "Up"),
+        Binding("pagedown", "scroll(10)", "Down"),
+    ]
+
+    AUTO_FOCUS: ClassVar[str | None] = ""
+
+    def __init__(self, question: ApproveCommand) -> None:
+        super().__init__()
+        self.grace = Grace()
+        self._question = question
+        self._free = question.sandbox in ("", "none", "off")
+        self._answers = Answers(self._free)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield RowsView(self._rows, id="words")
+            yield self._answers
+            reason = Input(placeholder="why not? the model is told", id="reason", compact=True)
+            reason.display = False
+            yield reason
+
+    def on_mount(self) -> None:
+        self.query_one(Input).cursor_blink = False
+        self.set_focus(None)
+        self.call_after_refresh(self.grace.start)
+
+    def _rows(self, width: int) -> list[Line]:
+        question = self._question
+        several = len(question.commands) > 1
+        rows = wrap(((f"May {'these commands' if several else 'this command'} run?", "bold text"),), width)
+        paragraphs: list[Paragraph] = [(f"$ {shlex.join(command)}", "accent") for command in question.commands]
+        origin = f"Named by: {question.origin}." if question.origin else ""
+        where = (
+            "There is no sandbox: it can do whatever you can do."
+            if self._free
+            else f"It runs in the sandbox ({question.sandbox}): no network, and nothing it writes reaches your files."
+        )
+        why = question.why and f"{question.why[0].upper()}{question.why[1:]}."
+        said = "\n".join(filter(None, [why, origin, where]))
+        paragraphs.append((said, "warn" if self._free or question.why else "muted"))
+        for text, style in paragraphs:
+            rows += [(("", ""),), *wrap_text(visible(text), style, width)]
+        return rows
+
+    def action_answer(self, key: str) -> None:
+        if key not in [offered for offered, _ in self._answers.answers]:
+            return
+        if key != "r":
+            self.dismiss(Approval(SCOPES[key]))  # type: ignore[arg-type]
+            return
+        reason = self.query_one(Input)
+        reason.display = True
+        self.set_focus(reason)
+
+    def action_back(self) -> None:
+        reason = self.query_one(Input)
+        if reason.display:
+            reason.display = False
+            self.set_focus(None)
+        else:
+            self.dismiss(Approval())
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.dismiss(Approval("no", event.value.strip()))
+
+    def action_move(self, step: int) -> None:
+        self._answers.at = (self._answers.at + step) % len(self._answers.answers)
+        self._answers.refresh()
+
+    def action_take(self) -> None:
+        self.action_answer(self._answers.answers[self._answers.at][0])
+
+    def action_scroll(self, rows: int) -> None:
+        self.query_one(RowsView).scroll_relative(y=rows, animate=False)

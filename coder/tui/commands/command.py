@@ -1,0 +1,54 @@
+"""What a slash command is, and how one reaches the session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from coder.errors import CoderError
+
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
+    from coder.tui.door import SessionLike
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`run` gets the app and what was written after the name."""
+
+    name: str
+    usage: str
+    summary: str
+    run: Callable[[CoderApp, str], None]
+
+
+def with_session(app: CoderApp, work: Callable[[SessionLike], Awaitable[object]]) -> None:
+    """Run `work` beside the screen; what the user can mend is said in the conversation."""
+    session = app.session
+    if session is None:
+        app.conversation.say("the repository is still being opened", "warning")
+        return
+    beside(app, lambda: work(session))
+
+
+def beside(app: CoderApp, work: Callable[[], Awaitable[object]]) -> None:
+    """The same for what needs no session."""
+
+    async def done() -> None:
+        try:
+            await work()
+        except CoderError as error:
+            app.conversation.say(error.message, "error", error.hint)
+        except OSError as error:
+            app.conversation.say(f"{error.filename or ''}: {error.strerror or error}".strip(": "), "error")
+
+    app.beside(asyncio.create_task(done()))
+
+
+def at_rest(app: CoderApp, what: str) -> bool:
+    """Whether no turn runs; if one does, it is said that `what` has to wait."""
+    if app.turns.running:
+        app.conversation.say(f"{what} once the turn is over", "warning", "Esc interrupts it")
+    return not app.turns.running

@@ -1,0 +1,99 @@
+"""The plan as a document: read, edited, sent back with remarks, or approved to be carried out."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import TextArea
+
+from coder.errors import CoderError
+from coder.text import visible
+from coder.tui.grace import Grace
+from coder.tui.keys import PLAN, bindings, hint
+from coder.tui.lines import Line
+from coder.tui.row import Row
+from coder.tui.status import fit, join
+
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of the plan, which the user may have edited."""
+
+    what: Literal["go", "revise", "later"]
+    plan: str
+
+
+class Heading(Row):
+    def line(self, width: int) -> Line:
+        return (("Plan", "bold text"), ("  nothing is edited until you carry it out; edit it as you like", "muted"))
+
+
+class PlanHints(Row):
+    def line(self, width: int) -> Line:
+        keys = cast("CoderApp", self.app).keys
+        words = {
+            "plan.go": "carry it out",
+            "plan.revise": "send it back",
+            "plan.editor": "$EDITOR",
+            "plan.later": "later",
+        }
+        parts = [
+            (rank, [(key, "text"), (f" {said}", "faint")])
+            for rank, (key, said) in enumerate(hint([id], said, keys) for id, said in words.items())
+        ]
+        return tuple(join(fit(parts, width, "   "), "   "))
+
+
+class PlanScreen(ModalScreen[Verdict]):
+    """`asked`: it came by itself at the end of a turn, so that keys typed before must not decide."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PLAN)
+
+    def __init__(self, plan: str, *, asked: bool = False) -> None:
+        super().__init__()
+        self.grace = Grace() if asked else None
+        self._plan = visible(plan.strip())
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield Heading(id="heading")
+            yield TextArea(
+                self._plan,
+                id="plan",
+                soft_wrap=True,
+                show_line_numbers=False,
+                compact=True,
+                highlight_cursor_line=False,
+            )
+            yield PlanHints(id="choice")
+
+    def on_mount(self) -> None:
+        text = self.query_one(TextArea)
+        text.cursor_blink = False
+        self.set_focus(text)
+        if self.grace is not None:
+            self.call_after_refresh(self.grace.start)
+
+    @property
+    def text(self) -> str:
+        return self.query_one(TextArea).text.strip()
+
+    def action_decide(self, what: Literal["go", "revise", "later"]) -> None:
+        if self.text or what == "later":
+            self.dismiss(Verdict(what, self.text or self._plan))
+
+    def action_editor(self) -> None:
+        from coder.tui.editor import edit
+
+        try:
+            written = edit(self.app, f"{self.text}\n".encode("utf-8", "surrogateescape"), ".md")
+        except CoderError as error:
+            self.app.notify(visible(f"{error.message} {error.hint}"), severity="error", markup=False)
+        else:
+            self.query_one(TextArea).text = visible(written.decode("utf-8", "replace")).strip()
