@@ -3,10 +3,13 @@
 Built from the index, held in memory for as long as the tree is looked at. Reads no content.
 """
 
+import contextlib
+import gc
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from coder.context.facts import Facts, facts_key
 from coder.context.history import History, present
@@ -21,10 +24,12 @@ LATELY = 40  # commits after which a change counts for 1/e
 FOLDER_NAMES = frozenset(["__init__", "index", "mod", "lib", "main", "package-info"])
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One file. `ids` are sorted term numbers, `counts` three bytes for each (see Facts); `words` and so on are how
-    many there are in all. `name` and `folders` are the term numbers of the path's last part and of the rest."""
+class Document(NamedTuple):
+    """One file: a tuple and not a dataclass because a tree may have a hundred thousand of them.
+
+    `ids` are sorted term numbers, `counts` three bytes for each (see Facts); `words` and so on are how many there are
+    in all. `name` and `folders` are the term numbers of the path's last part and of the rest.
+    """
 
     path: str
     oid: str
@@ -81,40 +86,57 @@ class Corpus:
 
 def load_corpus(index: Index, files: Sequence[File], history: History, rules: Rules = NO_RULES) -> Corpus:
     """The corpus of `files` as far as the index knows them; a file it does not know yet is there by its name."""
-    facts = dict(index.facts(list(dict.fromkeys(facts_key(file.oid, file.path) for file in files))))
+    keys = [facts_key(file.oid, file.path) for file in files]
+    facts = dict(index.facts(list(dict.fromkeys(keys))))
     folders: dict[str, frozenset[int]] = {}
     documents: list[Document] = []
     back: dict[str, str] = {}
-    for file in files:
-        found = facts.get(facts_key(file.oid, file.path), Facts())
-        secret_allowed = found.why.startswith("holds a secret") and rules.allows_secrets(file.path)
-        if found.why and found.why != "minified" and not secret_allowed:
-            back[file.path] = found.why
-        else:
-            documents.append(_document(file, found, folders))
+    with _no_collecting():
+        for file, key in zip(files, keys, strict=True):
+            found = facts.get(key, _UNKNOWN)
+            why = found.why
+            if why and why != "minified" and not (why.startswith("holds a secret") and rules.allows_secrets(file.path)):
+                back[file.path] = why
+            else:
+                documents.append(_document(file, found, folders))
     return Corpus(tuple(documents), _past(history, documents), back)
 
 
+_UNKNOWN = Facts()
+
+
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """A hundred thousand new objects in which nothing is garbage: looking for it costs as much as making them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _document(file: File, facts: Facts, folders: dict[str, frozenset[int]]) -> Document:
-    folder, _, name = file.path.rpartition("/")
+    path = file.path
+    folder, _, name = path.rpartition("/")
     if folder not in folders:
         folders[folder] = term_numbers(folder)
-    stem = name.split(".")[0] or name
     ids = array("I")
     ids.frombytes(facts.ids)
     return Document(
-        file.path,
+        path,
         file.oid,
         file.size,
-        kind_of(file.path),
+        kind_of(path),
         ids,
         facts.counts,
-        max(1, facts.words),
+        facts.words or 1,
         facts.comment_words,
         facts.name_words,
         facts.lines,
         facts.imports,
-        term_numbers(stem),
+        term_numbers(name.split(".", 1)[0] or name),
         folders[folder],
     )
 

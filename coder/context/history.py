@@ -81,10 +81,12 @@ def present(history: History, tree: Sequence[str]) -> tuple[int, ...]:
     A path that moved is followed to the one file of the tree with the same last two parts, or the same name.
     """
     exact = {path: place for place, path in enumerate(tree)}
+    moved = {tail for path in history.paths if path not in exact for tail in _tails(path)}
     tails: dict[str, int] = {}
-    for place, path in enumerate(tree):
+    for place, path in enumerate(tree) if moved else ():
         for tail in _tails(path):
-            tails[tail] = place if tail not in tails else -1
+            if tail in moved:
+                tails[tail] = place if tail not in tails else -1
     return tuple(
         exact[path] if path in exact else next((tails[tail] for tail in _tails(path) if tails.get(tail, -1) >= 0), -1)
         for path in history.paths

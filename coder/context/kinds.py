@@ -43,22 +43,37 @@ _TOOLING_NAME = re.compile(
 )  # fmt: skip
 
 
-@lru_cache(maxsize=200_000)
 def kind_of(path: str) -> Kind:
     """The kind of a file. A folder named `src` or a package of that name above the file outweighs no other sign."""
-    name = path.rpartition("/")[2]
     if not is_code(path):
         return "prose" if is_prose(path) else "data"
-    if _VENDORED.search(path):
+    folder, slash, name = path.rpartition("/")
+    above = _kind_of_folder(folder + slash)
+    if above == "vendored":
         return "vendored"
-    if _GENERATED_NAME.fullmatch(name) or _GENERATED_FOLDER.search(path):
+    if above == "generated" or _GENERATED_NAME.fullmatch(name):
         return "generated"
-    if _TEST_FOLDER.search(path) or _TEST_NAME.fullmatch(name):
+    if above == "test" or _TEST_NAME.fullmatch(name):
         return "test"
-    if _EXAMPLE.search(path):
-        return "example"
-    if _PROSE_FOLDER.search(path):
-        return "prose"
-    if _TOOLING_NAME.fullmatch(name) or _TOOLING_FOLDER.search(path):
-        return "tooling"
+    if above in ("example", "prose"):
+        return above
+    return "tooling" if above == "tooling" or _TOOLING_NAME.fullmatch(name) else "source"
+
+
+@lru_cache(maxsize=20_000)
+def _kind_of_folder(folder: str) -> Kind:
+    """What the folders above a file say of it (`folder` ends in a slash unless it is the root): the strongest sign."""
+    for kind, pattern in _FOLDERS.items():
+        if pattern.search(folder):
+            return kind
     return "source"
+
+
+_FOLDERS: dict[Kind, re.Pattern[str]] = {
+    "vendored": _VENDORED,
+    "generated": _GENERATED_FOLDER,
+    "test": _TEST_FOLDER,
+    "example": _EXAMPLE,
+    "prose": _PROSE_FOLDER,
+    "tooling": _TOOLING_FOLDER,
+}

@@ -11,6 +11,7 @@ from coder.context.withheld import Rules, shown_text, withheld
 from coder.values import Withheld
 
 CODERIGNORE_BYTES = 256 * 1024
+_NO_FILE = {"120000": "symbolic link", "160000": "submodule"}
 
 
 class Tree(Protocol):
@@ -68,9 +69,7 @@ def sift(snapshot: Tree, rules: Rules) -> Sifted:
     for file in snapshot.files:
         if file.path in known:
             continue
-        why = {"120000": "symbolic link", "160000": "submodule"}.get(file.mode) or withheld(
-            file.path, b"", size=file.size, rules=rules
-        )
+        why = _NO_FILE.get(file.mode) or withheld(file.path, b"", size=file.size, rules=rules)
         if file.size < 0 and not why:
             why = "not in this clone"
         if why:

@@ -80,6 +80,8 @@ def withheld(path: str, head: bytes, *, size: int = -1, rules: Rules = NO_RULES)
 
 def content_why(path: str, head: bytes, *, secrets: bool = True) -> str:
     """ "" or why the content keeps a file from the model; the path only tells code from other text."""
+    if not head:
+        return ""
     if head.startswith(_LFS):
         return "Git LFS pointer"
     if is_binary(head):
@@ -89,7 +91,8 @@ def content_why(path: str, head: bytes, *, secrets: bool = True) -> str:
 
 def secret_name(path: str) -> str:
     """ "" or that the name of the file is one that holds secrets."""
-    if _SECRET_NAME.fullmatch(path.rpartition("/")[2]) or _SECRET_FOLDER.search(path):
+    hidden = path.startswith(".") or "/." in path
+    if _SECRET_NAME.fullmatch(path.rpartition("/")[2]) or (hidden and _SECRET_FOLDER.search(path)):
         return "looks like a secret (by its name)"
     return ""
 
