@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import re
 import time
 from email.utils import formatdate
@@ -224,7 +225,9 @@ def test_a_key_of_any_form_that_the_server_repeats_is_not_shown(at: int) -> None
 
 
 def test_too_long_has_a_code_to_shrink_by() -> None:
-    for answer in (too_long(), too_large(), text("").error("context_length_exceeded")):
+    said = "request (97227 tokens) exceeds the available context size (8192 tokens), try increasing it"
+    llamacpp = json.dumps({"error": {"code": 400, "message": said, "type": "exceed_context_size_error"}}).encode()
+    for answer in (too_long(), too_large(), text("").error("context_length_exceeded"), Failure(400, llamacpp)):
         _, heard = talk([answer])
         assert heard.error.code in TOO_LONG
 

@@ -18,7 +18,8 @@ from coder.text import mask_key, redact, visible_line
 Kind = Literal["final", "retry", "unreachable"]
 
 _TOO_LONG = re.compile(
-    r"(?i)context[ _]length|context window|maximum context|input tokens exceed|prompt is too long|exceed_context_size"
+    r"(?i)context[ _](length|window)|maximum context|exceeds?[ _].{0,20}context[ _]size"
+    r"|input tokens exceed|prompt is too long"
 )
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "credit_balance_too_low"})
 _RETRIED_STATUS = frozenset({408, 409, 425, 429})
@@ -61,7 +62,7 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes | str | Any
     error = find_error(parsed(body))
     code, message = error["code"], error["message"]
     said = f"HTTP {status}" + (f": {message}" if message else "")
-    if _TOO_LONG.search(f"{code} {message}") or status == 413:
+    if _TOO_LONG.search(f"{code} {error['type']} {message}") or status == 413:
         return Fault(said, "final", "context_length_exceeded", error["param"], status)
     if code in _QUOTA or error["type"] in _QUOTA:
         return Fault(said, "final", "insufficient_quota", "", status)
@@ -77,7 +78,7 @@ def from_event(event: Mapping[str, Any], *, billed: bool) -> Fault:
     error = find_error(event)
     code, message = error["code"] or error["type"], error["message"] or "the server gave no reason"
     said = f"the reply failed: {message}" + (f" ({code})" if code else "")
-    if _TOO_LONG.search(f"{code} {message}"):
+    if _TOO_LONG.search(f"{code} {error['type']} {message}"):
         return Fault(said, "final", "context_length_exceeded", error["param"], billed=billed)
     if code in _QUOTA:
         return Fault(said, "final", "insufficient_quota", billed=billed)
