@@ -11,6 +11,7 @@ from coder.repo.repository import Repository
 from coder.store import Places
 
 FRESH_S = 20.0  # how old the list of files may be
+SMALL_BYTES = 1_000_000  # a repository that is indexed here, in a fraction of a second
 MOST_ROWS = 2_000  # files with a declaration that holds what was typed; more are not looked at
 
 
@@ -64,6 +65,9 @@ class Names:
         repository = Repository(self._location, self._places, self._session)
         try:
             files = repository.snapshot().files
+            if sum(file.size for file in files) <= SMALL_BYTES:  # shown whole, so that no plan had to index it
+                with Index.open(self._places) as index:
+                    index.update(repository, files)
         finally:
             repository.close()
         self._paths = {}
