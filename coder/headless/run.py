@@ -202,6 +202,12 @@ async def _answer(run: _Run, question: events.Question) -> events.Answer:
             return policy.decide(proposal, run.job.allow)
         case events.ApproveCommand():
             command = " ".join(question.commands[0]) if question.commands else ""
+            if question.sandbox == "none":
+                hint = "install bubblewrap, allow user namespaces, or use --no-test or --sandbox off (unconfined)"
+                raise Refused(question.why, hint)
+            if question.why:
+                hint = "`coder trust add` approves what is there now; --test and --trust do so for one run"
+                raise Refused(f"the tests may not run {command!r} ({question.origin}): {question.why}", hint)
             text = f"the tests did not run: nobody approved {command!r} ({question.origin}); use --test or --trust"
             _emit(run, events.Notice(text, "warning"))
             return False
@@ -211,12 +217,6 @@ async def _answer(run: _Run, question: events.Question) -> events.Answer:
 
 
 def _emit(run: _Run, event: events.Event) -> None:
-            if question.sandbox == "none":
-                hint = "install bubblewrap, allow user namespaces, or use --no-test or --sandbox off (unconfined)"
-                raise Refused(question.why, hint)
-            if question.why:
-                hint = "`coder trust add` approves what is there now; --test and --trust do so for one run"
-                raise Refused(f"the tests may not run {command!r} ({question.origin}): {question.why}", hint)
     """Every fact goes to the watcher on stderr, to the lines on stdout if asked for, and into the result."""
     if isinstance(event, events.Notice) and event.level == "warning":
         run.result["warnings"].append(event.text)
