@@ -253,3 +253,59 @@ def test_an_insertion_without_context_needs_a_place():
 
 def test_an_edit_that_changes_nothing_is_refused():
     assert kinds(v4a("@@", "-alpha = 1", "+alpha = 1"), LIST) == ["malformed"]
+
+
+# ── mistakes of more than one kind ───────────────────────────────────────────────────────────────
+
+
+def test_a_context_line_may_be_missing_below_replaced_lines_but_not_inside_or_below_an_insertion():
+    before = "one\ntwo\nthree\nfour\nfive\nsix\n"
+    assert changed(v4a("@@", " one", "-two", "+2", " four", " five"), before) == before.replace("two", "2")
+    assert refused(v4a("@@", " one", " two", "+2", " four", " five"), before)
+    assert refused(v4a("@@", " one", "-two", "+2", "-four", "+4", " five"), before)
+
+
+def test_an_empty_line_that_is_removed_alone_is_no_layout():
+    before = "one\ntwo\n\nthree\n\n\nfour\n"
+    assert changed(v4a("@@", "-one", "+1", " two", "-", " ", " ", " "), before) == "1\ntwo\nthree\n\n\nfour\n"
+
+
+STUB = """class A:
+    def f(self):
+        ...
+
+    def g(
+        self,
+    ): ...
+
+
+def f():
+    return 1
+
+
+def g(
+):
+    pass
+"""
+
+
+def test_dots_that_are_the_body_of_a_stub_leave_nothing_out():
+    old = "def f():\n        ...\n\n    def g(\n    ): ...\n"
+    assert refused(blocks(old, old.replace("g(", "h(")), STUB)
+
+
+def test_dots_on_both_sides_of_a_block_are_one_anothers_counterpart():
+    before = "a\nb\nc\nx\ny\nd\ne\nf\n"
+    text = blocks("a\nb\nc\n...\nd\n", "a\n...\nb\nc\nd\n")
+    assert changed(text, before) == "a\nx\ny\nb\nc\nd\ne\nf\n"
+
+
+def test_lines_that_close_a_block_tell_by_their_indentation_where_to_insert():
+    before = "class A:\n  def f\n    g\n    end\n  end\nend\n"
+    assert refused(v4a("@@", "     g", "+", "+    x", "   end", " end"), before)
+
+
+def test_a_hunk_without_indentation_takes_that_of_the_others():
+    before = "import {\n} from x\n\nfunction f() {\n  if (a) {\n    b\n  }\n}\n"
+    text = v4a("@@", " import {", "+\tc,", " } from x", "@@", " \tif (a) {", "-\t\tb", "+\t\td")
+    assert changed(text, before) == before.replace("{\n}", "{\n  c,\n}").replace("    b", "    d")

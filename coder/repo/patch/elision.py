@@ -1,6 +1,7 @@
 """Lines that stand for lines which were left out ("...", "# rest of the file unchanged")."""
 
 import re
+from collections.abc import Container
 from dataclasses import replace
 
 from coder.repo.patch.edits import Hunk
@@ -30,11 +31,14 @@ def is_elision(line: str) -> bool:
     return _OMISSION.fullmatch(words.rstrip(".… ")) is not None
 
 
-def parts(hunk: Hunk) -> list[Hunk]:
-    """The hunk cut at its elided context lines; itself alone if there are none. Hints go with the first part."""
+def parts(hunk: Hunk, file: Container[str]) -> list[Hunk]:
+    """The hunk cut at its elided context lines; itself alone if there are none. Hints go with the first part.
+
+    A line that stands in the file to the letter leaves nothing out: `...` is also the body of a stub.
+    """
     pieces: list[list[int]] = [[]]
     for i, line in enumerate(hunk.lines):
-        if line.kind == " " and is_elision(line.text):
+        if line.kind == " " and is_elision(line.text) and line.text not in file:
             pieces.append([])
         else:
             pieces[-1].append(i)

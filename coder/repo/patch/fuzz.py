@@ -14,7 +14,7 @@ from coder.repo.patch.regions import Rows
 _SIMILAR = 0.6  # SequenceMatcher ratio from which two lines are one line with a typo
 _LONG = 1000  # characters; beyond that only the beginning and the end are compared, a search takes too long
 _SEEDS = 64  # places tried; a hunk whose rarest line is more frequent than that cannot be placed by fuzz
-_TELLING = 2  # characters that a line must exceed to say anything about its place
+_TELLING = 3  # characters that a line must exceed to say anything about its place: "}", "});" and "end" do not
 
 
 def alignments(hunk: Hunk, target: Target) -> Iterator[Rows]:
@@ -85,16 +85,18 @@ class _Aligner:
 
 
 def _gap_free(hunk: Hunk) -> set[int]:
-    """Old lines that must directly follow the one before: inside a removed run, and around a pure insertion, where
-    a line between would leave open on which side of it to insert."""
+    """Old lines that must directly follow the one before: inside a run of changes, and below a pure insertion, where a
+    line between would leave open on which side of it to insert. Removed lines say where the end of their run is."""
     free: set[int] = set()
     row = 0
     before = " "
+    removes = False  # whether the run of changed lines above removes any
     for line in hunk.lines:
         if line.kind != "+":
-            if row and (before == "+" or before == line.kind == "-"):
+            if before != " " and (line.kind == "-" or (before == "+" and not removes)):
                 free.add(row)
             row += 1
+        removes = line.kind == "-" or (removes and line.kind == "+")
         before = line.kind
     return free
 

@@ -5,9 +5,12 @@ spaces or the reverse, another unit per level. What was seen goes before what is
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 Pair = tuple[str, str]  # indentation in the edit, in the file
+
+_WIDTHS = (4, 2, 8, 3, 1, 6)  # spaces that a tab may stand for, likeliest first
 
 
 def indent_of(text: str) -> str:
@@ -29,6 +32,47 @@ def learn(pairs: Sequence[Pair]) -> Callable[[str], str]:
         return (known[indent] if indent in known else convert(indent)) + text[len(indent) :]
 
     return apply
+
+
+def strays(pairs: Sequence[Pair]) -> list[int]:
+    """Which of `pairs` are beyond the best rule: lines whose indentation speaks of another place."""
+    distinct = dict.fromkeys(pairs)
+    if all(edit == file for edit, file in distinct):
+        return []
+    best = max(
+        ({pair for pair in distinct if rule(pair)} for rule in _rules(distinct)),
+        key=lambda explained: sum(pair in explained for pair in pairs),
+    )
+    return [i for i, pair in enumerate(pairs) if pair not in best]
+
+
+def _rules(pairs: Iterable[Pair]) -> Iterator[Callable[[Pair], bool]]:
+    """The rules that any of `pairs` could be an example of. A blank more is one that the format's own was taken for."""
+    yield lambda pair: pair[1] in (pair[0], " " + pair[0])
+    yield from (partial(_same_columns, width) for width in _WIDTHS)
+    for edit, file in pairs:
+        if file.endswith(edit):
+            yield partial(_is_more, file[: len(file) - len(edit)])
+        if edit.endswith(file):
+            yield partial(_is_less, edit[: len(edit) - len(file)])
+        if edit and file:
+            yield partial(_is_scaled, len(file), len(edit))
+
+
+def _same_columns(width: int, pair: Pair) -> bool:
+    return _spaces(pair[0], width) == _spaces(pair[1], width)
+
+
+def _is_more(more: str, pair: Pair) -> bool:
+    return pair[1] == more + pair[0]
+
+
+def _is_less(less: str, pair: Pair) -> bool:
+    return pair[0] == less + pair[1]
+
+
+def _is_scaled(up: int, down: int, pair: Pair) -> bool:
+    return len(pair[1]) * down == len(pair[0]) * up
 
 
 def _most_frequent(pairs: Sequence[Pair]) -> dict[str, str]:
@@ -56,7 +100,7 @@ def _shift(pairs: list[Pair]) -> Callable[[str], str] | None:
 
 def _tab_width(pairs: list[Pair]) -> Callable[[str], str] | None:
     """Tabs on one side are a fixed number of spaces on the other."""
-    for width in (4, 2, 8, 3, 1, 6):
+    for width in _WIDTHS:
         if all(_spaces(edit, width) == _spaces(file, width) for edit, file in pairs):
             if any("\t" in file for _, file in pairs):
                 return lambda indent: _tabs(indent, width)

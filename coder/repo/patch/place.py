@@ -1,17 +1,20 @@
 """Places a hunk in a file: every reading of the hunk goes down the ladder before the next reading is tried."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 
 from coder.repo.patch import elision, fuzz
 from coder.repo.patch.edits import Hunk, Line
 from coder.repo.patch.hints import anchor_places, choose
-from coder.repo.patch.match import ALIKE, BARE, RUNGS, Rung, Target
+from coder.repo.patch.indent import indent_of, strays
+from coder.repo.patch.match import ALIKE, BARE, RUNGS, VERBATIM, Rung, Target
 from coder.repo.patch.readings import loose_readings, readings
 from coder.repo.patch.regions import Rows, Unplaced, regions
 
 _CANDIDATES = 100  # places that an ambiguity lists
 _PARTS = 50  # parts of a hunk between "..." lines; more are noise and would take long
+_CLOSING = 3  # characters that what closes a block may have: "}", "});", "end"
 _TELLING = 12  # characters but blanks that added lines must have, so that finding them is no accident
 
 
@@ -128,10 +131,43 @@ def _on_rungs(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
         starts = target.positions(rung, old)
         if any(line.ends_file for line in old):  # git's mark is part of the text, not a hint
             starts = [start for start in starts if start + len(old) == len(target.lines)]
+        if rung is BARE:
+            starts = [start for start in starts if _is_level(hunk, range(start, start + len(old)), target)]
         if starts:
             start = _chosen(starts, hunk, target, shift)
             return Placed(hunk, tuple(range(start, start + len(old))), rung.how, reindent=rung is BARE)
     return None
+
+
+def _is_level(hunk: Hunk, rows: Sequence[int | None], target: Target) -> bool:
+    """Whether at most a quarter of the lines is indented in another way than the others, and next to an insertion none
+    that only closes a block: without its indentation such a line is equal wherever a block ends."""
+    matched = [
+        (line.text, target.lines[row], beside)
+        for (line, beside), row in zip(_beside_insertions(hunk), rows, strict=True)
+        if row is not None and line.text.strip()
+    ]
+    stray = strays([(indent_of(text), indent_of(there)) for text, there, _ in matched])
+    return len(stray) * 4 <= len(matched) and not any(
+        beside and len(text.strip()) <= _CLOSING for text, _, beside in (matched[i] for i in stray)
+    )
+
+
+def _beside_insertions(hunk: Hunk) -> list[tuple[Line, bool]]:
+    """The old lines, and whether lines are inserted above or below each with nothing but empty lines between.
+
+    Where lines are removed as well, these say which place is meant.
+    """
+    flags = [False] * len(hunk.lines)
+    at = 0
+    told = [i for i, line in enumerate(hunk.lines) if line.kind != " " or line.text.strip()]
+    for changed, run in groupby(told, key=lambda i: hunk.lines[i].kind != " "):
+        size = len(list(run))
+        if changed and all(hunk.lines[i].kind == "+" for i in told[at : at + size]):
+            for i in (*told[at - 1 : at], *told[at + size : at + size + 1]):
+                flags[i] = True
+        at += size
+    return [(line, flag) for line, flag in zip(hunk.lines, flags, strict=True) if line.kind != "+"]
 
 
 def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int | None) -> int:
@@ -144,7 +180,7 @@ def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int | None) ->
 
 def _in_parts(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
     """A hunk with "..." lines: each part on the ladder, one below the other, in the only way that fits."""
-    parts = elision.parts(hunk)
+    parts = elision.parts(hunk, target.index(VERBATIM))
     if parts in ([], [hunk]) or len(parts) > _PARTS or any(not part.old for part in parts):
         return []
     rungs: list[Rung] = []
@@ -210,6 +246,8 @@ def _fuzzy(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
     places: dict[tuple[tuple[int, int], ...], Rows] = {}
     refusal: Unplaced | None = None
     for rows in fuzz.alignments(hunk, target):
+        if not _is_level(hunk, rows, target):
+            continue
         try:
             places.setdefault(regions(hunk, rows), rows)
         except Unplaced as why:

@@ -86,4 +86,8 @@ def loose_readings(hunk: Hunk) -> Iterator[Hunk]:
 
 
 def _blank_ends(lines: tuple[Line, ...]) -> int:
-    return next((i for i, line in enumerate(lines) if line.kind == "+" or line.text.strip()), 0)
+    """How many lines at the start are empty and may be dropped: not removed ones that are a change of their own."""
+    blank = next((i for i, line in enumerate(lines) if line.kind == "+" or line.text.strip()), 0)
+    while blank and lines[blank - 1].kind == "-" != lines[blank].kind:
+        blank -= 1
+    return blank

@@ -8,12 +8,15 @@ import re
 from difflib import SequenceMatcher
 
 from coder.repo.patch.edits import BadEdit, Edit, Hunk, Line
+from coder.repo.patch.elision import is_elision
 from coder.repo.patch.names import Known, path_above
 from coder.repo.patch.reply import Reply
 
 _SEARCH = re.compile(r"<{5,9} ?(?:SEARCH|ORIGINAL)\b>?[^\S\n]*(.*)$")
 _DIVIDER = re.compile(r"={5,9}\s*$")
 _REPLACE = re.compile(r">{5,9} ?(?:REPLACE|UPDATED)\b\s*$")
+Side = tuple[str, bool]  # a line, and whether it ended in CR LF
+
 _LONG = 500  # lines; beyond that lines that are everywhere do not begin a match, or it takes too long
 
 
@@ -54,19 +57,33 @@ def _only_divider(reply: Reply, first: int, end: int, path: str) -> int:
     return candidates[0]
 
 
-def _side(reply: Reply, start: int, end: int) -> list[tuple[str, bool]]:
+def _side(reply: Reply, start: int, end: int) -> list[Side]:
     return [(reply.lines[i], reply.cr[i]) for i in range(start, end)]
 
 
-def _edit(path: str, search: list[tuple[str, bool]], replace: list[tuple[str, bool]]) -> Edit:
+def _edit(path: str, search: list[Side], replace: list[Side]) -> Edit:
     if not search:
         return Edit("SEARCH/REPLACE", "create", path, (Hunk(tuple(Line("+", *side) for side in replace)),))
     return Edit("SEARCH/REPLACE", "update", path, (Hunk(tuple(diff_lines(search, replace))),))
 
 
-def diff_lines(old: list[tuple[str, bool]], new: list[tuple[str, bool]]) -> list[Line]:
-    """Both sides as the lines of a hunk. What they share at the start is matched before what they share at the end,
-    so that an insertion between equal lines stands as far down as possible, as git puts it."""
+def diff_lines(old: list[Side], new: list[Side]) -> list[Line]:
+    """Both sides as the lines of a hunk. Where both leave lines out at the same marks ("..."), these are one another's
+    counterparts, and the diff is made between them."""
+    marks = [[i for i, (text, _) in enumerate(side) if is_elision(text)] for side in (old, new)]
+    if [old[i] for i in marks[0]] != [new[i] for i in marks[1]]:
+        return _diff(old, new)
+    lines: list[Line] = []
+    old_from = new_from = 0
+    for old_to, new_to in zip(*marks, strict=True):
+        lines += [*_diff(old[old_from:old_to], new[new_from:new_to]), Line(" ", *old[old_to])]
+        old_from, new_from = old_to + 1, new_to + 1
+    return lines + _diff(old[old_from:], new[new_from:])
+
+
+def _diff(old: list[Side], new: list[Side]) -> list[Line]:
+    """What both sides share at the start is matched before what they share at the end, so that an insertion between
+    equal lines stands as far down as possible, as git puts it."""
     head = _shared(old, new)
     tail = _shared(old[head:][::-1], new[head:][::-1])
     middle_old, middle_new = old[head : len(old) - tail], new[head : len(new) - tail]
@@ -82,7 +99,7 @@ def diff_lines(old: list[tuple[str, bool]], new: list[tuple[str, bool]]) -> list
     return lines + [Line(" ", *side) for side in old[len(old) - tail :]]
 
 
-def _shared(one: list[tuple[str, bool]], other: list[tuple[str, bool]]) -> int:
+def _shared(one: list[Side], other: list[Side]) -> int:
     """How many lines both begin with."""
     pairs = zip(one, other, strict=False)
     return next((i for i, (left, right) in enumerate(pairs) if left[0] != right[0]), min(len(one), len(other)))

@@ -19,9 +19,12 @@ class Change:
     added: tuple[Line, ...]
 
 
-def changes_of(placed: Placed, file: FileText) -> list[Change]:
-    """The changed runs of a hunk. Raises Unplaced where it stays open on which side of a line to insert."""
-    reindent = _reindenter(placed, file)
+def changes_of(placed: Placed, file: FileText, taught: Sequence[Pair] = ()) -> list[Change]:
+    """The changed runs of a hunk. Raises Unplaced where it stays open on which side of a line to insert.
+
+    `taught` is what the other hunks of the edit tell about indentation, for one that has none to compare.
+    """
+    reindent = _reindenter(placed, file, taught)
     runs: list[list[Line]] = []
     before = " "
     for line in placed.hunk.lines:
@@ -34,10 +37,8 @@ def changes_of(placed: Placed, file: FileText) -> list[Change]:
     return [Change(start, stop, tuple(added)) for (start, stop), added in zip(places, runs, strict=True)]
 
 
-def _reindenter(placed: Placed, file: FileText) -> Callable[[str], str]:
-    """What the matched lines teach about indentation, for lines that did not match to the letter."""
-    if not placed.reindent:
-        return lambda text: text
+def indents(placed: Placed, file: FileText) -> list[Pair]:
+    """The indentation of each matched line that is not blank, in the edit and in the file; removed lines first."""
     context: list[Pair] = []
     removed: list[Pair] = []
     for line, row in zip(placed.hunk.old, placed.rows, strict=True):
@@ -46,8 +47,19 @@ def _reindenter(placed: Placed, file: FileText) -> Callable[[str], str]:
             pairs.append((indent_of(line.text), indent_of(file.lines[row])))
     # Context that lost the blank its format puts before it is off by one; lines with a sign are not.
     if all(there in (edit, " " + edit) for edit, there in context) and all(edit == there for edit, there in removed):
+        return [(edit, edit) for edit, _ in removed + context]
+    return removed + context
+
+
+def _reindenter(placed: Placed, file: FileText, taught: Sequence[Pair]) -> Callable[[str], str]:
+    """What the matched lines teach about indentation, for lines that did not match to the letter."""
+    if not placed.reindent and not taught:
         return lambda text: text
-    return learn(removed + context)
+    own = indents(placed, file)
+    if any(edit or there for edit, there in own):
+        return learn(own) if placed.reindent else lambda text: text
+    kept = all(edit or not there for edit, there in taught)  # no rule for lines without indentation, which match as is
+    return learn(taught if kept else own)
 
 
 def merged(changes: Sequence[Change]) -> list[Change]:

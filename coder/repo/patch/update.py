@@ -10,7 +10,7 @@ from coder.repo.patch.match import BARE, Target
 from coder.repo.patch.place import Placed, place
 from coder.repo.patch.readings import entities_undone
 from coder.repo.patch.regions import Unplaced
-from coder.repo.patch.splice import Change, changes_of, merged, spliced, with_bom_of, with_last_end
+from coder.repo.patch.splice import Change, changes_of, indents, merged, spliced, with_bom_of, with_last_end
 from coder.repo.patch.text import FileText
 
 _QUOTED = 10  # problems of a file that come with the nearest lines; more would not be told
@@ -82,13 +82,16 @@ def _applied(
     problems: list[Problem] = []
     changes: list[Change] = []
     all_placed: list[Placed] = []
-    for number, (hunk, placed) in enumerate(zip(hunks, _placed(hunks, target, loosely), strict=True), first):
+    places = _placed(hunks, target, loosely)
+    found = [part for placed in places if not isinstance(placed, Unplaced) for part in placed]
+    taught = [pair for part in found if part.reindent for pair in indents(part, content)]
+    for number, (hunk, placed) in enumerate(zip(hunks, places, strict=True), first):
         if isinstance(placed, Unplaced):
             problems.append(_problem(path, number, placed, hunk, target, len(problems)))
             continue
         try:
             for part in placed:
-                changes += changes_of(part, content)
+                changes += changes_of(part, content, taught)
         except Unplaced as why:
             problems.append(_problem(path, number, why, hunk, target, len(problems)))
             continue
