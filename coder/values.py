@@ -162,7 +162,9 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class ContextPlan:
-    """What the model sees of the repository. Prices in USD; None when the model's price is unknown."""
+    """What the model sees of the repository. Prices in USD; None when the model's price is unknown.
+
+    `unread` of `files` the index had not read yet: they were judged by their names alone."""
 
     budget: int
     total_tokens: int
@@ -170,6 +172,8 @@ class ContextPlan:
     withheld: tuple[Withheld, ...] = ()
     cold_usd: float | None = None
     cached_usd: float | None = None
+    unread: int = 0
+    files: int = 0
 
 
 # ── money ────────────────────────────────────────────────────────────────────────────────────────
@@ -179,7 +183,7 @@ class ContextPlan:
 class Usage:
     """Tokens and price of one call, or of several added up. Cached tokens are part of the input,
     reasoning tokens part of the output. `usd` is None when the price is unknown; `estimated` marks a call whose
-    usage never arrived and which is booked at its worst case."""
+    usage never arrived and which is booked at its worst case. `predicted_tokens` were expected to be cached."""
 
     role: str
     model: str
@@ -190,6 +194,7 @@ class Usage:
     output_tokens: int = 0
     usd: float | None = 0.0
     estimated: bool = False
+    predicted_tokens: int = 0
 
     def plus(self, other: "Usage") -> "Usage":
         return Usage(
@@ -202,6 +207,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             None if self.usd is None or other.usd is None else self.usd + other.usd,
             self.estimated or other.estimated,
+            self.predicted_tokens + other.predicted_tokens,
         )
 
 

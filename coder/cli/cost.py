@@ -38,7 +38,8 @@ def _table(totals: tuple[Total, ...]) -> str:
         return "nothing was spent yet"
     width = max(len(visible_line(total.key, 60)) for total in totals)
     lines = [
-        f"{'':<{width}} {'requests':>9} {'input':>12} {'cached':>12} {'output':>10} {'usd':>10} {'all on main':>12}"
+        f"{'':<{width}} {'requests':>9} {'input':>12} {'cached':>12} {'predicted':>12} {'output':>10} {'usd':>10}"
+        f" {'all on main':>12}"
     ]
     for total in totals:
         main = "unknown" if total.main_usd is None else f"{total.main_usd:.4f}"
@@ -46,6 +47,7 @@ def _table(totals: tuple[Total, ...]) -> str:
         note += f"  {total.estimated} at their worst case" if total.estimated else ""
         lines.append(
             f"{visible_line(total.key, 60):<{width}} {total.requests:>9,} {total.input_tokens:>12,} "
-            f"{total.cached_tokens:>12,} {total.output_tokens:>10,} {total.usd:>10.4f} {main:>12}{note}"
+            f"{total.cached_tokens:>12,} {total.predicted_tokens:>12,} {total.output_tokens:>10,} "
+            f"{total.usd:>10.4f} {main:>12}{note}"
         )
     return "\n".join(lines)

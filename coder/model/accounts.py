@@ -14,6 +14,7 @@ from coder.model.budget import Budget, Reservation
 from coder.model.catalog import Model
 from coder.model.ledger import Call, Ledger
 from coder.model.messages import Request
+from coder.model.prefix import Prefixes
 from coder.values import Usage
 
 _FORMAT_MARGIN = 1.04  # local counts leave out the tokens of roles, tools and schemas
@@ -41,6 +42,7 @@ class Accounts:
         self._counted: dict[int, int] = {}
         self._usages: dict[tuple[str, str], Usage] = {}
         self._before: float | None = 0.0
+        self.prefixes = Prefixes()
 
     def open(self) -> None:
         """Open the ledger; blocks while another process holds it."""
@@ -78,7 +80,15 @@ class Accounts:
         incoming = await self._input_tokens(request, model, exact=self.budget.limited)
         tier = _dearest(tier)
         call = Call(
-            time.time(), self._session, self._repository, request.role, model.id, tier, incoming, attempt=attempt
+            time.time(),
+            self._session,
+            self._repository,
+            request.role,
+            model.id,
+            tier,
+            incoming,
+            attempt=attempt,
+            predicted_tokens=self.prefixes.predict(request),
         )
         most = min(request.max_output, model.max_output) if model.known else request.max_output
         if model.worst_price(incoming, 0, tier) is None:

@@ -234,6 +234,8 @@ class Client:
                 reservation, assembly, model, Fault("interrupted", "final", "cancelled", billed=assembly.sent)
             )
             raise
+        usage = replace(usage, predicted_tokens=reservation.call.predicted_tokens)
+        self._accounts.prefixes.learn(request, usage)
         self._book(reservation.settle("ok", usage, assembly.tier))
         self._tell_end(reservation, "ok", usage, reply)
         self._compare(request, reply)

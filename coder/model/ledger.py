@@ -22,7 +22,8 @@ CREATE TABLE calls (
     id INTEGER PRIMARY KEY, time REAL NOT NULL, session TEXT NOT NULL, repository TEXT NOT NULL, role TEXT NOT NULL,
     model TEXT NOT NULL, tier TEXT NOT NULL, input_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
     reasoning_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, usd REAL, estimated INTEGER NOT NULL,
-    latency_s REAL NOT NULL, attempt INTEGER NOT NULL, status TEXT NOT NULL
+    latency_s REAL NOT NULL, attempt INTEGER NOT NULL, status TEXT NOT NULL,
+    predicted_tokens INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX calls_by_time ON calls (time);
 CREATE INDEX calls_by_session ON calls (session);
@@ -61,6 +62,7 @@ class Call:
     latency_s: float = 0.0
     attempt: int = 1
     status: str = "ok"
+    predicted_tokens: int = 0  # of the input, that the cache should have held
 
 
 _COLUMNS = tuple(Call.__dataclass_fields__)
@@ -84,6 +86,7 @@ class Total:
     estimated: int
     latency_s: float
     main_usd: float | None
+    predicted_tokens: int = 0  # of the input, that were expected to be cached
 
 
 class Ledger:
@@ -104,6 +107,8 @@ class Ledger:
             self._connection = open_database(self._path, SCHEMA, VERSION)
             self._connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
             self._connection.row_factory = sqlite3.Row
+            with contextlib.suppress(sqlite3.OperationalError):  # a ledger of before gets the column, once
+                self._connection.execute("ALTER TABLE calls ADD COLUMN predicted_tokens INTEGER NOT NULL DEFAULT 0")
         except (sqlite3.Error, OSError, CoderError) as error:
             self._failed(error)
 
@@ -162,7 +167,7 @@ class Ledger:
             f"SELECT {_GROUPS[by]} AS key, model, input_tokens > 0 OR output_tokens > 0 AS billed, count(*) AS calls,"
             " sum(input_tokens) AS i, sum(cached_tokens) AS c, sum(reasoning_tokens) AS r, sum(output_tokens) AS o,"
             " coalesce(sum(usd), 0.0) AS usd, count(*) - count(usd) AS unpriced, sum(estimated) AS e,"
-            f" sum(latency_s) AS l FROM calls {where} GROUP BY 1, 2, 3",
+            f" sum(latency_s) AS l, sum(predicted_tokens) AS p FROM calls {where} GROUP BY 1, 2, 3",
             values,
         )
         found: dict[str, Total] = {}
@@ -241,6 +246,7 @@ def _plus(total: Total | None, row: sqlite3.Row, main: Model | None) -> Total:
         estimated=total.estimated + row["e"],
         latency_s=total.latency_s + row["l"],
         main_usd=None if total.main_usd is None or on_main is None else total.main_usd + on_main,
+        predicted_tokens=total.predicted_tokens + row["p"],
     )
 
 

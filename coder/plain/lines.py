@@ -53,7 +53,8 @@ def cost_lines(totals: Sequence[Total]) -> list[str]:
     lines = []
     for total in totals:
         role, _, model = total.key.partition("\x1f")
-        counts = f"{total.input_tokens:,} in ({total.cached_tokens:,} cached), {total.output_tokens:,} out"
+        cached = f"{total.cached_tokens:,} cached, {total.predicted_tokens:,} predicted"
+        counts = f"{total.input_tokens:,} in ({cached}), {total.output_tokens:,} out"
         unknown = f", {total.unpriced} without a known price" if total.unpriced else ""
         lines.append(f"{role} ({model}): {count(total.requests, 'request')}, {counts}, ${total.usd:.4f}{unknown}")
     return [*lines, f"together ${sum(total.usd for total in totals):.4f}"] if lines else ["nothing was spent yet"]

@@ -79,7 +79,7 @@ def spent(totals: Iterable[Total]) -> Iterator[Event]:
         role, _, model = total.key.partition("\x1f")
         usd += total.usd
         counts = (total.requests, total.input_tokens, total.cached_tokens, total.reasoning_tokens, total.output_tokens)
-        yield UsageRecorded(Usage(role, model, *counts, total.usd, bool(total.estimated)), usd)
+        yield UsageRecorded(Usage(role, model, *counts, total.usd, bool(total.estimated), total.predicted_tokens), usd)
 
 
 def _item(item: Json, names: dict[str, str]) -> Iterator[Event]:

@@ -108,3 +108,8 @@ class Facts:
     @property
     def cached_tokens(self) -> int:
         return sum(usage.cached_tokens for usage in self.usages.values())
+
+    @property
+    def predicted_tokens(self) -> int:
+        """Of the input, that were expected to be cached."""
+        return sum(usage.predicted_tokens for usage in self.usages.values())

@@ -153,11 +153,13 @@ def cost_rows(facts: Facts, width: int) -> list[Line]:
 
 def _usage_rows(usage: Usage, width: int) -> list[Line]:
     cached = f"{tokens(usage.cached_tokens)}  {share(usage.cached_tokens, usage.input_tokens)}"
+    predicted = f"{tokens(usage.predicted_tokens)}  {share(usage.predicted_tokens, usage.input_tokens)}"
     rows = [
         sides([(visible_line(usage.role), "text")], [(money(usage.usd), "text")], width),
         sides([(f"  {visible_line(usage.model)}", "faint")], [(count(usage.requests, "request"), "faint")], width),
         sides([("  input", "muted")], [(tokens(usage.input_tokens), "muted")], width),
         sides([("  of it cached", "muted")], [(cached, "muted")], width),
+        sides([("  predicted", "muted")], [(predicted, "muted")], width),
         sides([("  output", "muted")], [(tokens(usage.output_tokens), "muted")], width),
         sides([("  of it reasoning", "muted")], [(tokens(usage.reasoning_tokens), "muted")], width),
     ]
