@@ -1,5 +1,6 @@
 """The index and its worker processes: what is read anew, what is lost with a worker, and that none outlives coder."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -7,30 +8,39 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from coder.config import ContextSettings
+from coder.context.behind import Behind
 from coder.context.facts import facts_key
 from coder.context.index import Index
+from coder.context.plan import make_plan
 from coder.context.pool import Job, Pool
+from coder.context.tree import load_tree
+from coder.context.withheld import NO_RULES
 from coder.repo.repository import Repository
 from coder.store import Places
+from coder.values import ContextPlan
 from tests.context_kit import project
 from tests.desk import places_in
 
 
-def facts_of(root: Path) -> tuple[int, int]:
-    """How many files the index read anew, and how many it knows in the end."""
-    read: list[int] = []
+def facts_of(root: Path, *, read: bool = True) -> tuple[int, int]:
+    """How many files the index reads anew (if it is to), and how many it knows in the end."""
+    totals: list[int] = []
     with (
         Repository.open(root, places_in(root.parent), "test") as repository,
         Index.open(places_in(root.parent)) as index,
     ):
         files = repository.snapshot().files
-        index.update(repository, files, lambda done, total: read.append(total))
+        if read:
+            index.update(repository, files, lambda done, total: totals.append(total))
         keys = [facts_key(file.oid, file.path) for file in files]
-        return (read[0] if read else 0), len(dict(index.facts(keys)))
+        return (totals[0] if totals else 0), len(dict(index.facts(keys)))
 
 
 def test_the_index_reads_only_what_changed(tmp_path: Path):
@@ -79,23 +89,89 @@ def test_an_index_that_another_process_writes_is_left_as_it_is(tmp_path: Path):
         assert index.tokens(["a"]) == {"a": 1}
 
 
+# ── behind a session ─────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def planning(root: Path) -> Iterator[tuple[Callable[[], ContextPlan], Behind]]:
+    """A way to make plans without patience, and what reads behind them."""
+    places = places_in(root.parent)
+    with Repository.open(root, places, "test") as repository:
+        behind = Behind(repository.shadow.place, places)
+        plan = partial(make_plan, repository, repository.snapshot(), "draw", ContextSettings(budget=2_000), places)
+        yield partial(plan, patience=0.0, behind=behind), behind
+        behind.end()
+
+
+def test_a_large_index_is_read_behind_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("coder.context.index.GLANCE_SECONDS", 0.0)
+    with planning(project(tmp_path)) as (plan, behind):
+        first = plan()
+        assert (first.unread, first.files) == (4, 5)
+        wait_until(lambda: not behind.works)
+        assert plan().unread == 0
+
+
+def test_the_files_that_the_task_names_are_read_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("coder.context.index.GLANCE_SECONDS", 0.0)
+    root = project(tmp_path)
+    places = places_in(tmp_path)
+    with Repository.open(root, places, "test") as repository, Index.open(places) as index:
+        files = repository.snapshot().files
+        corpus = load_tree(repository, files, NO_RULES, index, patience=0.0, task="what does render draw?")
+    assert [document.path for document in corpus.documents if document.lines] == ["src/render.py"]
+
+
+BUILDING = """
+import sys, time
+from pathlib import Path
+from tests.test_index import planning
+with planning(Path(sys.argv[1])) as (plan, behind):
+    plan()
+    print(behind._process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_nothing_reads_on_behind_a_coder_that_is_killed(tmp_path: Path):
+    text = b"".join(b"def f%d():\n    pass\n" % number for number in range(9_000))
+    root = project(tmp_path, {f"src/f{number}.py": text + b"# %d\n" % number for number in range(30)})
+    script = [sys.executable, "-c", BUILDING, str(root)]
+    with subprocess.Popen(script, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as coder:
+        assert coder.stdout is not None
+        process = int(coder.stdout.readline())
+        coder.kill()
+    wait_until(lambda: not lives(process))
+    assert 0 < facts_of(root, read=False)[1] < 30
+
+
 # ── workers ──────────────────────────────────────────────────────────────────────────────────────
 
 JOBS = [Job(str(number), f"f{number}.py", b"def f():\n    pass\n") for number in range(40)]
 
 
-@pytest.mark.parametrize("harm", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
-def test_a_worker_that_is_lost_costs_one_file_its_grammar(harm: signal.Signals):
-    with Pool(1, seconds=4) as pool:
+def test_a_worker_that_dies_costs_one_file_its_grammar():
+    with Pool(1) as pool:
         answers = pool.read(JOBS)
         read = [next(answers)]
-        os.kill(pids(pool)[0], harm)
+        os.kill(pids(pool)[0], signal.SIGKILL)
         read += answers
         left = pids(pool)
     assert {job.key for job, _ in read} == {job.key for job in JOBS}
     assert {tuple(symbol.name for symbol in facts.outline()) for _, facts in read} == {("f",)}
     assert sum(job.plain for job, _ in read) <= 1  # none, if all had been read by then
     assert not any(map(lives, left))
+
+
+def test_a_worker_that_hangs_is_replaced():
+    with Pool(1, seconds=3) as pool:
+        answers = pool.read(JOBS)
+        read = [next(answers)]
+        (stopped,) = pids(pool)
+        os.kill(stopped, signal.SIGSTOP)
+        read += answers
+    assert {job.key for job, _ in read} == {job.key for job in JOBS}
+    assert not lives(stopped)
 
 
 def test_a_file_that_no_worker_survives_is_given_up(monkeypatch: pytest.MonkeyPatch):
@@ -119,10 +195,14 @@ def test_no_worker_outlives_a_coder_that_is_killed():
         workers = [int(pid) for pid in coder.stdout.readline().split()]
         coder.kill()
     assert workers
-    deadline = time.monotonic() + 30
-    while any(map(lives, workers)) and time.monotonic() < deadline:
+    wait_until(lambda: not any(map(lives, workers)))
+
+
+def wait_until(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not met():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert not any(map(lives, workers))
 
 
 def pids(pool: Pool) -> list[int]:

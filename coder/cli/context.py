@@ -45,13 +45,13 @@ def _plan(ctx: click.Context, task: str, select: bool, trust: bool) -> ContextPl
     setup = prepare(gather(ctx), trust=trust)
     session = new_session_id()
     repository = Repository.open(setup.repository().root, setup.places, session)
+    briefing = Briefing(repository, setup.settings, setup.places, trusted=setup.trusted)
     try:
-        briefing = Briefing(repository, setup.settings, setup.places, trusted=setup.trusted)
         snapshot = repository.snapshot()
         chosen = _select(setup, repository, briefing, snapshot, task, session) if select else ()
         return briefing.make_plan(snapshot, task, exact=True, chosen=chosen)
     finally:
-        repository.close()
+        briefing.close()
 
 
 def _select(
@@ -103,6 +103,7 @@ def plan_object(plan: ContextPlan) -> dict[str, object]:
         "totals": totals(plan),
         "withheld": [{"path": item.path, "why": item.why} for item in plan.withheld],
         "price_usd": {"cold": plan.cold_usd, "cached": plan.cached_usd},
+        **({"unread": plan.unread, "files": plan.files} if plan.unread else {}),
     }
 
 
@@ -134,6 +135,9 @@ def plan_text(plan: ContextPlan) -> str:
     lines += [f"{mode:<8}{sum_['tokens']:>9,}  {sum_['files']:,} files" for mode, sum_ in totals(plan).items()]
     if plan.cold_usd is not None and plan.cached_usd is not None:
         lines.append(f"price of sending it once: ${plan.cold_usd:.4f} cold, ${plan.cached_usd:.4f} cached")
+    if plan.unread:
+        read = f"{plan.files - plan.unread:,} of {plan.files:,} files"
+        lines.append(f"the index has read {read}; the others were judged by their names")
     if plan.withheld:
         lines += ["", "withheld:"]
         lines += [f"  {visible_line(item.path)}: {item.why}" for item in plan.withheld]

@@ -129,7 +129,7 @@ class _Trees:
             snapshot = repository.snapshot()
             rules = rules_for(repository, snapshot)
             files = sift(snapshot, rules).files
-            corpus = load_tree(repository, files, rules, self._index, lambda done, total: None, float("inf"))
+            corpus = load_tree(repository, files, rules, self._index)
             self._trees[root] = _Tree(repository, rules, self._index, corpus)
         return self._trees[root]
 

@@ -16,7 +16,8 @@ from coder.context.pool import Job, Pool
 from coder.store import Places, open_database
 
 VERSION = 2
-CHUNK_BYTES = 8_000_000  # contents held in memory at a time while indexing
+CHUNK_BYTES, CHUNK_FILES = 4_000_000, 1_000  # contents held in memory at a time while indexing
+GLANCE_SECONDS = 0.5
 MANY = 500  # values in one SQL statement
 
 _SCHEMA = """
@@ -80,18 +81,22 @@ class Index:
         blobs: Blobs,
         files: Iterable[File],
         progress: Progress = lambda done, total: None,
-        seconds: float = float("inf"),
+        patience: float = float("inf"),
     ) -> int:
-        """Read what is not known yet, in worker processes; returns how many files are left when `seconds` are over."""
+        """Read what is not known yet, in worker processes and in the order given; returns how many are left.
+
+        Where all of it should take longer than `patience` seconds only a first glance is taken.
+        """
         missing = self._missing(files)
-        deadline, done = time.monotonic() + seconds, 0
         if not missing:
             return 0
+        size, done = sum(map(_bytes_read, missing.values())), 0
         progress(0, len(missing))
-        with Pool(sum(_bytes_read(file) for file in missing.values())) as pool:
+        with Pool(size) as pool:
+            expected = size / pool.bytes_per_second
+            deadline = time.monotonic() + (2 * patience if expected <= patience else GLANCE_SECONDS)
             for chunk in _chunks(missing):
-                self._store(pool.read(_jobs(blobs, chunk)))
-                done += len(chunk)
+                done += self._store(_until(deadline, pool.read(_jobs(blobs, chunk))))
                 progress(done, len(missing))
                 if time.monotonic() > deadline:
                     break
@@ -105,7 +110,7 @@ class Index:
                 del wanted[key]
         return wanted
 
-    def _store(self, read: Iterable[tuple[Job, Facts]]) -> None:
+    def _store(self, read: Iterable[tuple[Job, Facts]]) -> int:
         facts, symbols = [], []
         for job, found in read:
             fields = (found.words, found.comment_words, found.name_words, found.lines, found.why, found.imports)
@@ -114,6 +119,7 @@ class Index:
         with self._transaction() as database:
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?,?,?,?)", facts)
             database.executemany("INSERT OR REPLACE INTO symbols VALUES (?,?)", symbols)
+        return len(facts)
 
     def facts(self, keys: Sequence[str]) -> Iterator[tuple[str, Facts]]:
         """The facts of those keys that are known, without their symbols."""
@@ -197,11 +203,18 @@ def _jobs(blobs: Blobs, chunk: Mapping[str, File]) -> Iterator[Job]:
         yield Job(key, file.path, contents.get(file.oid, b"")[: read_bytes(file.path)])
 
 
+def _until(deadline: float, read: Iterable[tuple[Job, Facts]]) -> Iterator[tuple[Job, Facts]]:
+    for answer in read:
+        yield answer
+        if time.monotonic() > deadline:
+            return
+
+
 def _chunks(files: Mapping[str, File]) -> Iterator[dict[str, File]]:
     chunk: dict[str, File] = {}
     size = 0
     for key, file in files.items():
-        if chunk and size + file.size > CHUNK_BYTES:
+        if chunk and (size + file.size > CHUNK_BYTES or len(chunk) >= CHUNK_FILES):
             yield chunk
             chunk, size = {}, 0
         chunk[key] = file

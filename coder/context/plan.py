@@ -10,8 +10,10 @@ output.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from coder.config import ContextSettings
+from coder.context.behind import Behind
 from coder.context.choose import Choice, Read
 from coder.context.corpus import Corpus, Document
 from coder.context.index import File, Index, Progress
@@ -49,6 +51,7 @@ def make_plan(
     chosen: Sequence[str] = (),
     progress: Progress = lambda done, total: None,
     patience: float = float("inf"),
+    behind: Behind | None = None,
 ) -> ContextPlan:
     """What the model sees of `snapshot` for `task`. Blocking; the same plan for the same arguments in every process.
 
@@ -57,19 +60,25 @@ def make_plan(
     where an estimate with margin shows that everything fits (it costs 0.4 s of CPU once per process). Files that are
     not shown whole are shown by the summary that `maker` made of them, where there is one. `chosen` paths (a selector's
     answer, see `shortlist`) go before the ranking's own order. `progress` hears how many files the index has read;
-    after `patience` seconds of that the plan is made from what it knows so far.
+    where reading all would take longer than `patience` seconds the plan is made from what it knows so far, and `behind`
+    is told to read the rest.
     """
     rules, sifted = _look(repository, snapshot, settings, dropped, exclude)
     budget = min(settings.budget, HARD_CAP)
-    entries, unread = _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact)
+    entries, back = _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact)
+    unread = 0
     if entries is None:
         with Index.open(places) as index:
-            corpus = load_tree(repository, sifted.files, rules, index, progress, patience)
+            corpus = load_tree(repository, sifted.files, rules, index, progress, patience, task)
             ranking = prefer(rank(corpus, read_task(task)), corpus, chosen)
             known = known_summaries(places, [document.oid for document in corpus.documents], maker)
             entries = packed(repository, corpus, ranking, rules, index, budget, pinned, known)
-        unread = tuple(Withheld(path, why) for path, why in corpus.back.items())
-    return priced(budget, entries, (*sifted.withheld, *unread), usd_per_million)
+        back = tuple(Withheld(path, why) for path, why in corpus.back.items())
+        unread = corpus.unread
+        if unread and behind:
+            behind.build(snapshot.tree, (*settings.exclude, *exclude))
+    plan = priced(budget, entries, (*sifted.withheld, *back), usd_per_million)
+    return replace(plan, unread=unread, files=len(sifted.files))
 
 
 def shortlist(
@@ -80,6 +89,7 @@ def shortlist(
     places: Places,
     *,
     dropped: Sequence[str] = (),
+    patience: float = float("inf"),
 ) -> Shortlist:
     """The files that `make_plan` would rank first, for a selector to reread; empty where everything fits. Blocking."""
     rules, sifted = _look(repository, snapshot, settings, dropped)
@@ -87,7 +97,7 @@ def shortlist(
     if _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact=False)[0] is not None:
         return Shortlist()
     with Index.open(places) as index:
-        corpus = load_tree(repository, sifted.files, rules, index, lambda done, total: None, float("inf"))
+        corpus = load_tree(repository, sifted.files, rules, index, patience=patience, task=task)
         return short_list(corpus, rank(corpus, read_task(task)), index)
 
 

@@ -18,7 +18,8 @@ from typing import IO, cast
 from coder.context.facts import Facts
 from coder.context.worker import FILE_SECONDS, LENGTH, request
 
-BYTES_PER_WORKER = 4_000_000  # reading this takes about a second; a process costs a tenth, and its own vocabulary
+BYTES_PER_SECOND = 2_000_000  # that one worker reads, about
+BYTES_PER_WORKER = 2 * BYTES_PER_SECOND  # for less a process of its own and its vocabulary cost too much
 MAX_WORKERS = 8
 AHEAD_BYTES = 200_000  # of files that a worker has been asked for: about a tenth of a second's work
 NAP = 0.01  # seconds in which answers gather while a worker has enough to do; each look costs the processor too
@@ -42,6 +43,11 @@ class Pool:
     def __init__(self, total_bytes: int, seconds: float = FILE_SECONDS) -> None:
         count = max(1, min(MAX_WORKERS, os.cpu_count() or 1, total_bytes // BYTES_PER_WORKER))
         self._workers = [_Worker(seconds) for _ in range(count)]
+
+    @property
+    def bytes_per_second(self) -> int:
+        """About what all of them read."""
+        return BYTES_PER_SECOND * len(self._workers)
 
     def __enter__(self) -> "Pool":
         return self

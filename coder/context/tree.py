@@ -1,22 +1,28 @@
 """One snapshot on its way into a plan: the files that may be shown, their texts, and what the index knows of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from coder.context.corpus import Corpus, load_corpus
 from coder.context.history import Log, read_history
 from coder.context.index import Blobs, File, Index, Progress
+from coder.context.languages import is_code
+from coder.context.task import GENERIC, STOP
+from coder.context.terms import words
 from coder.context.withheld import Rules, shown_text, withheld
 from coder.values import Withheld
 
 CODERIGNORE_BYTES = 256 * 1024
+LONG_TASK = 500  # characters
 _NO_FILE = {"120000": "symbolic link", "160000": "submodule"}
 
 
 class Tree(Protocol):
     """A snapshot: its files, and those that could not become part of it."""
 
+    @property
+    def tree(self) -> str: ...
     @property
     def files(self) -> Sequence[File]: ...
     @property
@@ -95,9 +101,28 @@ def read_texts(repository: Blobs, files: Sequence[Named], rules: Rules) -> tuple
 
 
 def load_tree(
-    repository: Source, files: Sequence[File], rules: Rules, index: Index, progress: Progress, seconds: float
+    repository: Source,
+    files: Sequence[File],
+    rules: Rules,
+    index: Index,
+    progress: Progress = lambda done, total: None,
+    patience: float = float("inf"),
+    task: str = "",
 ) -> Corpus:
-    """The corpus of sifted `files`, after the index has read what it did not know (for `seconds` at most)."""
-    index.update(repository, files, progress, seconds)
+    """The corpus of sifted `files`, after the index has read what it did not know: all, or where that takes longer than
+    `patience` seconds some, those first whose paths hold a word of the task."""
+    unread = index.update(repository, likely_first(files, task) if task else files, progress, patience)
     history = read_history(repository, repository.location.head, index)
-    return load_corpus(index, files, history, rules)
+    corpus = load_corpus(index, files, history, rules)
+    return replace(corpus, unread=unread) if unread else corpus
+
+
+def likely_first(files: Sequence[File], task: str) -> list[File]:
+    """The files whose paths hold a word of the task, then other code, then the rest."""
+    wanted = {word.lower() for word in words(task[:LONG_TASK]) if len(word) > 3} - STOP - GENERIC
+
+    def place(file: File) -> int:
+        path = file.path.lower()
+        return 0 if any(word in path for word in wanted) else 1 if is_code(path) else 2
+
+    return sorted(files, key=place)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coder.repo.blobs import list_tree, read_blobs
 from coder.repo.diff import parse_patch
 from coder.repo.discover import Location, discover
 from coder.repo.git import GitError
@@ -83,7 +84,7 @@ class Repository:
         """All entries of a tree, in git's order (by the bytes of the path)."""
         known = self._listings.get(tree)
         if known is None:
-            known = parse_tree(self._trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree))
+            known = list_tree(self._trees, tree)
             self._remember(tree, known)
         return known
 
@@ -126,10 +127,7 @@ class Repository:
 
     def read_blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         """The content of each blob; those that are not here are left out. Held in memory: bound it by `size` first."""
-        wanted = b"".join(oid.encode("ascii") + b"\n" for oid in dict.fromkeys(oids))
-        if not wanted:
-            return {}
-        return dict(_parse_batch(self._trees.run("cat-file", "--batch", "--buffer", stdin=wanted)))
+        return read_blobs(self._trees, oids)
 
     def work_tree_bytes(self, path: str) -> bytes | None:
         """What the working tree holds at `path` now; None when that is no regular file or lies behind a link."""
@@ -276,19 +274,6 @@ def _refusal(stderr: bytes) -> PatchRefused:
     lines = [visible_line(os.fsdecode(line), 300) for line in stderr.split(b"\n") if line.startswith(b"error: ")]
     said = [line.removeprefix("error: ") for line in lines] or ["git does not accept the patch"]
     return PatchRefused(tuple(Problem("", 0, "stale", line) for line in said[:20]), "\n".join(said[:20]))
-
-
-def _parse_batch(out: bytes) -> Iterator[tuple[str, bytes]]:
-    """The objects of `git cat-file --batch`: a line "id type size", the content, a newline."""
-    at = 0
-    while at < len(out):
-        end = out.index(b"\n", at)
-        fields = out[at:end].split(b" ")
-        at = end + 1
-        if len(fields) == 3:  # otherwise "id missing"
-            size = int(fields[2])
-            yield fields[0].decode("ascii"), out[at : at + size]
-            at += size + 1
 
 
 def _parse_log(out: bytes) -> Iterator[LogEntry]:

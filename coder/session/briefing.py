@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from coder.agents.loop import usable_input
 from coder.config import ContextSettings, Settings
+from coder.context.behind import Behind
 from coder.context.plan import make_plan, shortlist
 from coder.context.render import render
 from coder.context.shortlist import Shortlist
@@ -25,6 +26,7 @@ from coder.values import ContextPlan, Proposal, ReviewDecision
 RULES_FILE = "AGENTS.md"
 MAX_RULES_BYTES = 32_000
 MAX_DIFF_CHARS = 40_000
+PATIENCE_S = 8.0  # an index that takes longer is built behind the session
 BESIDE = 12_000  # tokens kept free beside the section for instructions, tools, the task and the first steps
 
 RENEWED = (
@@ -50,8 +52,14 @@ class Briefing:
         self.plan: ContextPlan | None = None
         self.shown: ContextPlan | None = None  # the plan whose section stands in the conversation
         self.rules: Rules = NO_RULES  # what the user keeps back, as of the last turn's snapshot
+        self._behind = Behind(repository.shadow.place, places)
         self.pinned: tuple[str, ...] = ()
         self.dropped: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Give up the repository, after what reads it behind the session. Blocking."""
+        self._behind.end()
+        self._repository.close()
 
     def resume(self, state: Recorded) -> None:
         """Take up what the model has seen where a recorded session left it."""
@@ -59,6 +67,11 @@ class Briefing:
         self._seen_tree = state.seen_tree
         self._remarks = list(state.remarks)
         self.pinned, self.dropped = state.pinned, state.dropped
+
+    @property
+    def seen_tree(self) -> str:
+        """The tree that the model last knew of; "" before the first turn."""
+        return self._seen_tree
 
     @property
     def withheld(self) -> Mapping[str, str]:
@@ -106,6 +119,8 @@ class Briefing:
             exact=exact,
             maker=maker_of(self.settings),
             chosen=chosen,
+            patience=PATIENCE_S,
+            behind=self._behind,
             usd_per_million=(prices.input, prices.cached) if prices else None,
         )
 
@@ -113,7 +128,9 @@ class Briefing:
         """What a selector would reread for `task`. Blocking."""
         model = Catalog.load(self._places.config).get(self.settings.model)
         context = self._bounded(model)
-        return shortlist(self._repository, snapshot, task, context, self._places, dropped=self.dropped)
+        return shortlist(
+            self._repository, snapshot, task, context, self._places, dropped=self.dropped, patience=PATIENCE_S
+        )
 
     def _bounded(self, model: Model, most: int = 0) -> ContextSettings:
         """The settings with a budget that the model can take beside the rest of a request."""
@@ -167,3 +184,11 @@ class Briefing:
             return ""
         content = self._repository.read(snapshot.tree, RULES_FILE)
         return "" if content is None else content[:MAX_RULES_BYTES].decode("utf-8", "replace")
+
+
+def still_reading(plan: ContextPlan) -> str:
+    """What to say of a plan that was made before the index was whole."""
+    return (
+        f"the index has read {plan.files - plan.unread:,} of {plan.files:,} files; the others were judged by their "
+        "names, and are read in the background while the session lasts"
+    )

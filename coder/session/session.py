@@ -346,5 +346,5 @@ class Session:
     async def close(self) -> None:
         await self._means.checks.close()
         await self._means.client.aclose()
-        await asyncio.to_thread(self._means.repository.close)
+        await asyncio.to_thread(self._means.briefing.close)
         self._means.recorder.record.close()
