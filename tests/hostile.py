@@ -201,15 +201,56 @@ def device():
     return "made"
 
 
-def block_devices():
-    for name in os.listdir("/dev"):
-        if name in ("null", "zero", "full", "random", "urandom", "tty", "ptmx"):
-            continue
+def devices():
+    usual = ("null", "zero", "full", "random", "urandom", "tty", "ptmx")
+    for top, _, names in os.walk("/dev"):
+        for path in (os.path.join(top, name) for name in names if name not in usual):
+            for mode in (os.O_RDONLY, os.O_WRONLY) if os.lstat(path).st_mode & 0o170000 in (0o060000, 0o020000) else ():
+                try:
+                    os.close(os.open(path, mode | os.O_NONBLOCK | os.O_NOCTTY))
+                    return path
+                except OSError:
+                    pass
+    for name in ("sda", "vda", "nvme0n1", "mem", "kvm", "zram0", "loop0", "tty1", "fuse", "vsock"):
         try:
-            mode = os.lstat(f"/dev/{name}").st_mode
-            if mode & 0o170000 in (0o060000, 0o020000):
-                os.close(os.open(f"/dev/{name}", os.O_WRONLY | os.O_NONBLOCK))
-                return name
+            os.close(os.open(f"/dev/{name}", os.O_RDONLY | os.O_NONBLOCK))
+            return name
+        except OSError:
+            pass
+
+
+def shared_memory():
+    return open(PLANTED["shm"]).read() if PLANTED.get("shm") else None
+
+
+def supervisor():
+    """Its pipe to coder carries the result; its memory is what decides of it."""
+    for pid in {1, os.getppid()}:
+        for path in (f"/proc/{pid}/mem", *(f"/proc/{pid}/fd/{number}" for number in range(64))):
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                return path
+            except OSError:
+                pass
+
+
+def other_calls():
+    x86_64 = {"userfaultfd": 323, "bpf": 321, "perf_event_open": 298, "io_uring_setup": 425, "open_by_handle_at": 304,
+              "open_tree": 428, "fsopen": 430, "pidfd_getfd": 438, "process_vm_readv": 310}  # fmt: skip
+    if os.uname().machine == "x86_64":
+        return next((name for name, number in x86_64.items() if libc.syscall(number, 0, 0, 0, 0, 0) >= 0), None)
+
+
+def socket_in_repository():
+    return connects(socket.AF_UNIX, socket.SOCK_STREAM, 0, "service.sock")
+
+
+def work_directory():
+    """Whatever a process outside stands in would be the real tree."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cwd/tracked", "a") as file:
+                file.write("hostile")  # the test looks whether it got through
         except OSError:
             pass
 
@@ -258,8 +299,9 @@ def terminal():
 ATTEMPTS = (
     tcp, mptcp, udp, elsewhere, dns, raw, packet, vsock, unix_path, unix_datagram, unix_abstract, bash_tcp, fifo,
     write_outside, read_secrets, read_shadow, git_token, write_git, climb, environment, proc_environment, proc_root,
-    ptrace, signals, namespaces, clone_namespace, remount, chroot, device, block_devices, sysctl, become_root,
-    setuid_program, keyring, capabilities, terminal,
+    ptrace, signals, namespaces, clone_namespace, remount, chroot, device, devices, sysctl, become_root,
+    setuid_program, keyring, capabilities, terminal, shared_memory, supervisor, other_calls, socket_in_repository,
+    work_directory,
 )  # fmt: skip
 
 

@@ -107,13 +107,18 @@ def planted(base: Path, root: Path) -> Iterator[dict[str, object]]:
     os.mkfifo(base / "fifo")
     reader = os.open(base / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     short = tempfile.mkdtemp(prefix="s", dir="/tmp")
+    shm = Path("/dev/shm", os.path.basename(short)) if os.access("/dev/shm", os.W_OK) else None
+    if shm:
+        shm.write_text(CANARY)
     with (
         socket.socket() as tcp,
         socket.socket(type=socket.SOCK_DGRAM) as udp,
         socket.socket(socket.AF_UNIX) as unix,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram,
         socket.socket(socket.AF_UNIX) as abstract,
+        socket.socket(socket.AF_UNIX) as own,
     ):
+        bind_in(root, own, "service.sock")
         for bound, address in (
             (tcp, ("127.0.0.1", 0)), (udp, ("127.0.0.1", 0)), (unix, f"{short}/u"), (datagram, f"{short}/d"),
             (abstract, f"\0{os.path.basename(short)}"),
@@ -126,7 +131,7 @@ def planted(base: Path, root: Path) -> Iterator[dict[str, object]]:
         yield {
             "tcp": tcp.getsockname()[1], "udp": udp.getsockname()[1], "unix": f"{short}/u", "pid": os.getpid(),
             "unix_datagram": f"{short}/d", "abstract": os.path.basename(short), "canary": CANARY, "root": str(root),
-            "fifo": str(base / "fifo"), "outside": [str(base / "outside")],
+            "fifo": str(base / "fifo"), "shm": str(shm or ""), "outside": [str(base / "outside")],
             "secrets": [str(home / ".ssh" / "id"), str(base / "state" / "key")],
         }  # fmt: skip
         for receiver in (udp, datagram):
@@ -137,6 +142,17 @@ def planted(base: Path, root: Path) -> Iterator[dict[str, object]]:
     for name in ("u", "d"):
         os.unlink(f"{short}/{name}")
     os.rmdir(short)
+    (root / "service.sock").unlink()
+    if shm:
+        shm.unlink()
+
+
+def bind_in(directory: Path, server: socket.socket, name: str) -> None:
+    """Listen at a path that may be too long for an address."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    server.bind(f"/proc/self/fd/{descriptor}/{name}")
+    server.listen()
+    os.close(descriptor)
 
 
 HOSTILE = (Path(__file__).parent / "hostile.py").read_text()

@@ -126,6 +126,22 @@ def test_memory_is_bounded_for_one_process_and_for_all_together(tier: str, tmp_p
     assert (together.result.exit_code, together.result.stopped) == (None, "memory")
 
 
+SHARED = """
+import mmap, os, time
+block = mmap.mmap(-1, 200 << 20)
+for at in range(0, len(block), 4096): block[at] = 1
+file = os.memfd_create("x")
+for _ in range(400): os.write(file, b"x" * (1 << 20))
+time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize("tier", kit.CONFINED)
+def test_memory_that_no_process_seems_to_have_counts_too(tier: str, tmp_path: Path) -> None:
+    sandbox = kit.open_tier(tier, tmp_path, SandboxSettings(memory_mb=400))
+    assert kit.python(sandbox, kit.repository(tmp_path / "r"), SHARED).result.stopped == "memory"
+
+
 @pytest.mark.parametrize("tier", kit.CONFINED)
 def test_a_flood_of_output_keeps_its_start_and_its_end(tier: str, tmp_path: Path) -> None:
     flood = "import sys\nprint('first')\nfor _ in range(60): sys.stdout.write('x' * (1 << 20))\nprint('\\nlast')"

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
@@ -141,6 +142,21 @@ def test_wanted_files_come_back(tier: str, tmp_path: Path) -> None:
     want = ("report", "$TMPDIR/report", "link", "pipe", "absent")
     ran = kit.run(kit.open_tier(tier, tmp_path), root, "sh", "-c", script, want=want)
     assert ran.result.artifacts == {"report": b"a\n", "$TMPDIR/report": b"b\n"}
+
+
+@pytest.mark.parametrize("tier", ANY)
+def test_a_report_that_the_command_did_not_write_does_not_count(tier: str, tmp_path: Path) -> None:
+    """Neither one that lies there, however new it pretends to be, nor one of the draft, nor one behind a link."""
+    root, changed, outside = kit.repository(tmp_path / "r"), tmp_path / "changed", tmp_path / "outside"
+    for place in (root / "out", changed / "out", outside):
+        place.mkdir(parents=True)
+        (place / f"TEST-{place.parent.name}.xml").write_text("forged")
+    future = time.time() + 1_000_000
+    os.utime(root / "out" / "TEST-r.xml", (future, future))
+    script = f"echo own > out/TEST-own.xml; ln -s {outside} linked; mkdir sub; ln -s {outside}/TEST-* sub/TEST-x.xml"
+    want = ("out/TEST-*.xml", "linked/TEST-*.xml", "sub/TEST-*.xml")
+    ran = kit.run(kit.open_tier(tier, tmp_path), root, "sh", "-c", script, view=View(root, changed), want=want)
+    assert ran.result.artifacts == {"out/TEST-own.xml": b"own\n"}, ran.text
 
 
 @pytest.mark.parametrize("tier", kit.MOUNTING)

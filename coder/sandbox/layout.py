@@ -15,7 +15,10 @@ Step = tuple[str, ...]
 _PRIVATE = (
     "/tmp", "/var/tmp", "/run", "/var/run", "/home", "/root", "/mnt", "/media", "/Users", "/private/var/folders",
     "/var/spool", "/var/mail", "/var/backups", "/etc/ssl/private", "/etc/sudoers.d", "/var/lib/docker",
-    "/var/lib/containerd", "/var/lib/kubelet",
+    "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/rancher", "/var/lib/private", "/var/lib/postgresql",
+    "/var/lib/mysql", "/var/lib/redis", "/var/lib/NetworkManager", "/var/log", "/etc/ssh", "/etc/letsencrypt",
+    "/etc/wireguard", "/etc/openvpn", "/etc/ipsec.d", "/etc/NetworkManager", "/etc/kubernetes", "/etc/rancher",
+    "/etc/docker", "/etc/containers", "/etc/pki/tls/private", "/etc/credstore", "/etc/credstore.encrypted",
 )  # fmt: skip
 _MASKED_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/krb5.keytab",
                  "/etc/git-credentials", "/etc/security/opasswd")  # fmt: skip
@@ -54,7 +57,8 @@ _HOME_VARIABLES = (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"), ("PYENV
                    ("RBENV_ROOT", ".rbenv"), ("NVM_DIR", ".nvm"), ("VOLTA_HOME", ".volta"),
                    ("GOPATH", "go"))  # fmt: skip
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/proc", "/sys", "/nix",
-           "/snap", "/gnu", "/var/lib/dpkg", "/var/cache/fontconfig", "/dev")  # fmt: skip
+           "/snap", "/gnu", "/var/lib/dpkg", "/var/cache/fontconfig", "/dev/null", "/dev/zero", "/dev/full",
+           "/dev/random", "/dev/urandom")  # fmt: skip
 _PROGRAM_DIRECTORIES = ("bin", "sbin", "shims", "Scripts")
 
 

@@ -10,7 +10,6 @@ import errno
 import os
 import resource
 import sys
-import time
 
 from coder.sandbox.inside import kernel, landlock, mounts, seccomp, supervise, wire
 
@@ -38,6 +37,7 @@ def main() -> NoReturn:
             _stage("mounts", kernel.unshare, kernel.CLONE_NEWNS)  # bubblewrap made the others; AppArmor may forbid it
             mounts.make_private()
         _confine(order)
+        order["before"] = supervise.stamps(order["want"])
         command = os.fork()
         if command == 0:
             _become_command(order)
@@ -64,7 +64,11 @@ def _begin(order: Order) -> None:
     if order["own_pids"] and not order["unshare"]:  # changing user namespaces would clear it
         kernel.die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    order["started"] = time.time() - 2  # file systems keep coarser time
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("500")  # where the machine runs out of memory, the command goes first and not coder
+    except OSError:
+        pass
     order["nice"] = os.getpriority(os.PRIO_PROCESS, 0)
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -20)  # so that a fork bomb of root's, whom no rlimit binds, is noticed
@@ -164,7 +168,8 @@ def _supervise(order: Order, command: int) -> None:
             supervise.end_all(command, True)
         else:
             supervise.end_descendants(command, 5.0)
-    supervise.send_artifacts(status, order["want"], order["cwd"], order["started"])
+    places = [order["cwd"], order["env"]["TMPDIR"]]
+    supervise.send_artifacts(status, order["want"], order["cwd"], places, order["before"])
     wire.send(status, wire.ENDED, f"{code} {stopped}".encode())
 
 

@@ -10,6 +10,7 @@ from coder.sandbox.inside import wire
 
 _TICK_S = 0.05
 _FULL_LOOK_EVERY = 5  # ticks
+_INODE_RESERVE = 10_000
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -23,7 +24,7 @@ def watch(command: int, order: dict[str, object], lifeline: int, own_pids: bool)
     poll.register(lifeline, select.POLLHUP | select.POLLERR)
     if sys.platform == "linux":
         poll.register(os.pidfd_open(command), select.POLLIN)
-    at_start, tick = _threads_of_machine(), 0
+    at_start, tick, shared = _threads_of_machine(), 0, _shared_memory()
     while True:
         ready = {descriptor for descriptor, _ in poll.poll(_TICK_S * 1000)}
         if lifeline in ready:
@@ -34,7 +35,7 @@ def watch(command: int, order: dict[str, object], lifeline: int, own_pids: bool)
             return code, ""
         tick += 1
         crowded = _threads_of_machine() - at_start > int(str(order["processes"]))
-        if (crowded or tick % _FULL_LOOK_EVERY == 0) and (stopped := _excess(order, own_pids)):
+        if (crowded or tick % _FULL_LOOK_EVERY == 0) and (stopped := _excess(order, own_pids, shared)):
             return 128 + 9, stopped
 
 
@@ -87,19 +88,31 @@ def end_descendants(command: int, deadline_s: float) -> None:
         time.sleep(0.005)
 
 
-def _excess(order: dict[str, object], own_pids: bool) -> str:
+def _excess(order: dict[str, object], own_pids: bool, shared: int) -> str:
+    """`shared` is what `_shared_memory` said before the command started."""
     pids = _all_pids() if own_pids else _descendants()
     if len(pids) > int(str(order["processes"])):
         return "processes"
-    pages = sum(_resident(pid) for pid in pids)
-    if pages * _PAGE > int(str(order["memory"])):
+    private = sum(_resident(pid) for pid in pids) * _PAGE
+    if private + max(0, _shared_memory() - shared) > int(str(order["memory"])):
         return "memory"
     return "disk" if _disk_is_short(order) else ""
 
 
 def _disk_is_short(order: dict[str, object]) -> bool:
     space = os.statvfs(str(order["cwd"]))  # an overlay answers for the disk its writes go to
-    return space.f_bavail * space.f_frsize < int(str(order["disk_reserve"]))
+    inodes_are_short = space.f_files > 0 and space.f_favail < min(_INODE_RESERVE, space.f_files // 100)
+    return inodes_are_short or space.f_bavail * space.f_frsize < int(str(order["disk_reserve"]))
+
+
+def _shared_memory() -> int:
+    """Bytes of the machine's shared memory. What a command writes to /tmp and /dev/shm, to memory files and to shared
+    mappings is nowhere else to be seen, so its growth counts as the command's."""
+    try:
+        with open("/proc/meminfo", "rb") as file:
+            return next((int(line.split()[1]) << 10 for line in file if line.startswith(b"Shmem:")), 0)
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _all_pids() -> list[int]:
@@ -136,14 +149,25 @@ def _resident(pid: int) -> int:
     return int(resident) - int(shared)
 
 
-def send_artifacts(status: int, wanted: list[tuple[str, str]], cwd: str, since: float) -> None:
-    """Hand out the regular files among `wanted`, pairs of name and path; what else the command may have put there
-    is not opened. A path with a star stands for all it matches that are no older than `since` (seconds since the
-    epoch): the name is then the path below `cwd`."""
+def stamps(wanted: list[tuple[str, str]]) -> dict[str, tuple[int, ...]]:
+    """What the starred paths among `wanted` match before the command runs: reports that it did not write."""
+    found = {path for _, pattern in wanted if "*" in pattern for path in _matches(pattern)}
+    return {path: stamp for path in found if (stamp := _stamp(path))}
+
+
+def send_artifacts(
+    status: int, wanted: list[tuple[str, str]], cwd: str, places: list[str], before: dict[str, tuple[int, ...]]
+) -> None:
+    """Hand out the regular files among `wanted`, pairs of name and path; what else the command may have put there is
+    not opened, nor what its links lead to outside of the directories `places`. A path with a star stands for all it
+    matches that are not as they were `before`: the name is then the path below `cwd`."""
     room = wire.MAX_ARTIFACTS
+    inside = tuple(f"{os.path.realpath(place)}/" for place in places)
     for name, path in wanted:
         for found in _matches(path) if "*" in path else [path]:
-            content = _read_regular(found, since if "*" in path else 0.0, room)
+            if not os.path.realpath(found).startswith(inside) or ("*" in path and before.get(found) == _stamp(found)):
+                continue
+            content = _read_regular(found, room)
             if content is not None:
                 room -= len(content)
                 title = os.fsencode(os.path.relpath(found, cwd) if "*" in path else name)
@@ -156,14 +180,21 @@ def _matches(pattern: str) -> list[str]:
     return sorted(glob.iglob(pattern))
 
 
-def _read_regular(path: str, since: float, room: int) -> bytes | None:
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _read_regular(path: str, room: int) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_mtime < since:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         content = file.read(room + 1)
     return content if len(content) <= room else None
