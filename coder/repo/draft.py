@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from coder.repo.patch import PatchRefused, resolve
+from coder.repo.earlier import carried_over
+from coder.repo.patch import PatchRefused, Resolution, TreeView, resolve
 from coder.repo.patch.edits import FileKind, FileResult, Problem
 from coder.repo.paths import looks_secret
 from coder.repo.repository import FileState, Repository
@@ -29,11 +30,15 @@ class DraftEdit:
 
 
 class Draft:
-    """One turn's draft. `tree` is its present tree id. Not for two threads at once."""
+    """One turn's draft. `tree` is its present tree id. Not for two threads at once.
 
-    def __init__(self, repository: Repository, snapshot: Snapshot) -> None:
+    `known` is the tree that the model had seen before this snapshot, if any: an edit that speaks of it is merged.
+    """
+
+    def __init__(self, repository: Repository, snapshot: Snapshot, known: str = "") -> None:
         self.snapshot = snapshot
         self.tree = snapshot.tree
+        self._known = known
         self._repository = repository
         self._before = {file.path: file for file in snapshot.files}
         self._files = dict(self._before)
@@ -67,7 +72,7 @@ class Draft:
         `hidden` says why a file, by path and content, may not be shown to whoever wrote the edit: such a file is
         not touched either, since a refusal, a patch or a new name would show it.
         """
-        resolution = resolve(text, _View(str(self._repository.location.root), self, self._files, hidden))
+        resolution = self._resolve(text, _View(str(self._repository.location.root), self, self._files, hidden))
         self._check(resolution.files, hidden)
         states: dict[str, FileState | None] = {}
         for file in resolution.files:
@@ -79,6 +84,16 @@ class Draft:
         self._record(states)
         patch = self._repository.patch(before, self.tree)
         return DraftEdit(patch, tuple(states), resolution.warnings, resolution.protected)
+
+    def _resolve(self, text: str, view: TreeView) -> Resolution:
+        try:
+            return resolve(text, view)
+        except PatchRefused as refusal:
+            return carried_over(text, view, self._seen_before, refusal)
+
+    def _seen_before(self, path: str) -> bytes | None:
+        """A file as the model knew it before this turn; None for one that it has changed itself since."""
+        return self._repository.read(self._known, path) if self._known and path not in self.paths else None
 
     def _mode(self, file: FileResult) -> str:
         known = self._files.get(file.old_path)

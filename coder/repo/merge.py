@@ -6,8 +6,12 @@ from pathlib import Path
 
 from coder.repo.git import Git, GitError
 
+OURS, THEIRS = "as it is now", "as the edit makes it"  # what git's markers are labelled with
+
 _MOST_CONFLICTS = 127  # git-merge-file(1): the status is the number of conflicts, cut there; above are errors
 _NOT_MERGEABLE = 255
+_MOST_LINES = 24  # of conflicts that are shown
+_WIDTH = 160  # characters of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,11 @@ class Merge:
 
     content: bytes
     conflict: bool
+
+    @property
+    def shown(self) -> str:
+        """The conflicts with git's markers, for a person or a model to read: what each says, and where. Bounded."""
+        return _shown(self.content) if self.conflict else ""
 
 
 def merge3(base: bytes, ours: bytes, theirs: bytes) -> Merge:
@@ -28,7 +37,7 @@ def merge3(base: bytes, ours: bytes, theirs: bytes) -> Merge:
         names = {"ours": ours, "base": base, "theirs": theirs}
         for name, content in names.items():
             (Path(directory) / name).write_bytes(content)
-        labels = ("-L", "in the working tree", "-L", "before", "-L", "approved")
+        labels = ("-L", OURS, "-L", "before", "-L", THEIRS)
         code, out, err = Git(None).run_code(
             "merge-file", "-p", *labels, "--", *(str(Path(directory) / name) for name in names)
         )
@@ -37,3 +46,25 @@ def merge3(base: bytes, ours: bytes, theirs: bytes) -> Merge:
     if code == _NOT_MERGEABLE and b"binary" in err:
         return Merge(ours, True)
     raise GitError("merge-file", code, err)
+
+
+def _shown(content: bytes) -> str:
+    """Only what stands between the markers, each conflict headed by its line in the file that is ours."""
+    lines: list[str] = []
+    side, line = "", 1  # which side's lines we are in, and the number of the next line of ours
+    for raw in content.decode("utf-8", "replace").split("\n"):
+        text = raw.removesuffix("\r")
+        if not side and text.startswith(f"<<<<<<< {OURS}"):
+            lines.append(f"at line {line}:")
+            side = "ours"
+        elif side == "ours" and text == "=======":
+            side = "theirs"
+        elif not side or side == "ours":
+            line += 1
+        if side:
+            lines.append(text[:_WIDTH])
+        if side == "theirs" and text.startswith(f">>>>>>> {THEIRS}"):
+            side = ""
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES - 1 :] = [f"… and {len(lines) - _MOST_LINES + 1} more lines of conflicts"]
+    return "\n".join(lines)

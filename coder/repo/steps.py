@@ -48,13 +48,15 @@ class Plan:
 
 
 class Stale(Failed):
-    """Files are no longer what the change was made for. `paths` names them; nothing was written."""
+    """Files are no longer what the change was made for. `paths` names them, `shown` what is there now; nothing was
+    written."""
 
-    def __init__(self, paths: Iterable[str], reason: str = "changed since it was read") -> None:
+    def __init__(self, paths: Iterable[str], reason: str = "changed since it was read", shown: str = "") -> None:
         self.paths = tuple(paths)
         names = ", ".join(visible_line(path) for path in self.paths[:5])
         more = f" and {len(self.paths) - 5} more" if len(self.paths) > 5 else ""
-        super().__init__(f"{names}{more} {reason}; nothing was written", "make the change again from what is there now")
+        message = f"{names}{more} {reason}; nothing was written" + (f"\n{shown}" if shown else "")
+        super().__init__(message, "make the change again from what is there now")
 
 
 @dataclass(frozen=True, slots=True)
