@@ -19,6 +19,7 @@ from coder.plain.hunks import Choices
 from coder.plain.review import review
 from coder.repo.diff import select
 from coder.repo.repository import FileState, Repository
+from coder.repo.trust import TrustStore
 from coder.session.sessions import list_sessions
 from coder.store import find_places
 from coder.values import Proposal
@@ -128,6 +129,31 @@ def test_nobody_approves_a_test_command_by_silence(root: Path):
         ended = inside(root, "--plain", env=server.environ(), stdin="mend add\n\ny\n")
     assert "[y/N]" in ended.err and "testing the draft" not in ended.err
     assert "Tests did not run" in ended.out and (root / "calc.py").read_text() == FIXED
+
+
+@pytest.mark.parametrize(
+    ("answer", "remembered", "told"), [("y", False, ""), ("a", True, ""), ("n too slow", False, "too slow")]
+)
+def test_a_command_is_approved_for_the_session_or_always_or_refused_with_a_reason(
+    root: Path, answer: str, remembered: bool, told: str
+):
+    with FakeOpenAI(FIXES) as server:
+        ended = inside(root, "--plain", env=server.environ(), stdin=f"mend add\n{answer}\ny\n")
+    assert ("testing the draft" in ended.err) is (not told)
+    assert bool(TrustStore(find_places()).approved_commands(root)) is remembered
+    assert not told or "the user did not let them run: too slow" in ended.out
+
+
+def test_beside_the_turns_a_question_a_command_and_an_export(root: Path, tmp_path: Path):
+    with FakeOpenAI([text("Looked."), text("It is calc."), text("Seen.")]) as server:
+        script = f"look\n/btw which file?\n!echo forty-two\ny\nwhat was it?\n/export {tmp_path}/out.md\n"
+        ended = inside(root, "--plain", env=server.environ(), stdin=script)
+        assert "forty-two" in str(server.bodies()[-1]["input"]) and "which file" not in str(
+            server.bodies()[-1]["input"]
+        )
+        assert server.refusals == []
+    assert "It is calc." in ended.out and "forty-two" in ended.out and "it ended with 0" in ended.err
+    assert "It is calc." not in (tmp_path / "out.md").read_text() and "Looked." in (tmp_path / "out.md").read_text()
 
 
 def test_a_protected_path_needs_a_yes_of_its_own(root: Path):

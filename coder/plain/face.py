@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from coder import events
 from coder.errors import CoderError, Exit, Interrupted, LimitReached
@@ -18,9 +18,12 @@ from coder.plain.review import review
 from coder.session.outcome import Outcome
 from coder.session.session import Session
 from coder.store import Places
-from coder.values import ReviewDecision
+from coder.values import Approval, ReviewDecision
 
-ANSWERS = frozenset("ynadsecjkq?")
+ANSWERS = frozenset("ynoadsecjkq?")
+SCOPES: dict[str, Literal["no", "once", "session", "always"]] = {
+    "y": "session", "yes": "session", "o": "once", "a": "always"
+}  # fmt: skip
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -93,7 +96,7 @@ class Face:
             self._console.say(f"{text!r} answers no question; write a task, or /help")
             return
         try:
-            if text.startswith("/") and run_command(room, text):
+            if text.startswith(("/", "!")) and run_command(room, text):
                 return
         except CoderError as error:
             self._say_error(error)
@@ -193,17 +196,27 @@ class Face:
                 decision: ReviewDecision = review(console, proposal)
                 return decision
             case events.ApproveCommand():
-                free = question.sandbox == "none"
-                where = "WITHOUT a sandbox" if free else "in a sandbox"
-                console.say(f"To test the draft, coder would run ({question.origin}), {where}:")
-                for command in question.commands:
-                    console.say(f"  {shlex.join(command)}")
-                if question.why:
-                    console.say(f"  {question.why}")
-                return console.confirm("Run it once?" if free else "Run it, now and whenever coder works here?")
+                return self._approve(question)
             case events.ApproveSpending():
                 limit = "no limit is set" if question.limit_usd is None else f"the limit is ${question.limit_usd:.2f}"
                 return console.confirm(f"This turn may cost ${question.forecast_usd:.2f}; {limit}. Go on?")
+
+    def _approve(self, question: events.ApproveCommand) -> Approval:
+        """May these commands run? Whatever is no clear yes is a no; what stands after an `n` is told to the model."""
+        console, free = self._console, question.sandbox in ("", "none", "off")
+        console.say(f"coder would run {'WITHOUT a sandbox' if free else 'in a sandbox'} ({question.origin}):")
+        for command in question.commands:
+            console.say(f"  {shlex.join(command)}")
+        if question.why:
+            console.say(f"  {question.why}")
+        if free:
+            return Approval("once" if console.confirm("Run it once?") else "no")
+        try:
+            answer = console.ask("Run it? y in this session, o once, a always, n REASON not [y/N] ")
+        except EOFError:
+            return Approval()
+        word, _, reason = answer.partition(" ")
+        return Approval(SCOPES.get(word.lower(), "no"), reason.strip() if word.lower() == "n" else "")
 
     def _say_error(self, error: CoderError) -> None:
         self._console.say(f"coder: {error.message}" + (f"\n  {error.hint}" if error.hint else ""), "loud")

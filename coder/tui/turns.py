@@ -30,6 +30,8 @@ class Turns:
         self._warm = warm
         self._task: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()  # open, or known not to be
 
     @property
     def running(self) -> bool:
@@ -37,6 +39,11 @@ class Turns:
 
     def open(self, emit: Emit, ask: Ask) -> None:
         self._opening = asyncio.create_task(self._open(emit, ask))
+
+    async def opened(self) -> SessionLike | None:
+        """The session, once it is open; None where it could not be opened."""
+        await self._settled.wait()
+        return self.session
 
     async def _open(self, emit: Emit, ask: Ask) -> None:
         try:
@@ -48,8 +55,13 @@ class Turns:
             self._ended(error)
         else:
             self._ended(None)
-            for warm in self._warm:
-                await asyncio.to_thread(warm)
+            self._warming = asyncio.create_task(self._warm_up())
+        finally:
+            self._settled.set()
+
+    async def _warm_up(self) -> None:
+        for warm in self._warm:
+            await asyncio.to_thread(warm)
 
     def start(self) -> bool:
         """Start the oldest waiting task, if the session is open and nothing runs."""
@@ -75,7 +87,7 @@ class Turns:
         return "\n".join(waiting)
 
     async def close(self) -> None:
-        for task in (self._task, self._opening):
+        for task in (self._task, self._opening, self._warming):
             if task is not None and not task.done():
                 task.cancel()
                 await asyncio.wait([task], timeout=CLOSING_S)

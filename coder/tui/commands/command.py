@@ -25,12 +25,16 @@ class Command:
 
 
 def with_session(app: CoderApp, work: Callable[[SessionLike], Awaitable[object]]) -> None:
-    """Run `work` beside the screen; what the user can mend is said in the conversation."""
-    session = app.session
-    if session is None:
-        app.conversation.say("the repository is still being opened", "warning")
-        return
-    beside(app, lambda: work(session))
+    """Run `work` beside the screen, once the session is open; what the user can mend is said in the conversation."""
+
+    async def when_open() -> None:
+        session = app.session or await app.turns.opened()
+        if session is None:
+            app.conversation.say("there is no session", "warning", "the repository could not be opened")
+        else:
+            await work(session)
+
+    beside(app, when_open)
 
 
 def beside(app: CoderApp, work: Callable[[], Awaitable[object]]) -> None:
