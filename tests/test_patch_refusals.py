@@ -9,6 +9,7 @@ import pytest
 from coder.repo.patch import FileKind, PatchRefused, resolve
 from coder.repo.worktree_view import WorktreeView
 from tests.patch_tools import ROOT, Tree, applied, blocks, diff, refused, v4a
+from tests.work import coder, make_repository
 
 KINDS: Mapping[str, FileKind] = {"link": "symlink", "dir": "symlink", "sub": "submodule"}
 FILES = {"a.py": "1\n", "src/deep/b.py": "1\n", "x/c.py": "1\n", "y/c.py": "1\n"}
@@ -110,6 +111,13 @@ def test_protected_paths_and_names_of_secrets_are_told():
     resolution = resolve(adding(".github/ci.yml")[0] + adding(".env")[0], Tree({}))
     assert resolution.protected == (".github/ci.yml",)
     assert resolution.warnings == (".env: by its name it holds secrets",)
+
+
+def test_who_applies_an_edit_by_hand_is_told_that_a_file_becomes_executable(tmp_path: Path):
+    root = make_repository(tmp_path / "repo")
+    ended = coder(root, "apply", "-", stdin="diff --git a/calc.py b/calc.py\nold mode 100644\nnew mode 100755\n")
+    assert (ended.code, "warning: calc.py becomes executable" in ended.err) == (0, True)
+    assert (root / "calc.py").stat().st_mode & 0o111
 
 
 # ── feedback ─────────────────────────────────────────────────────────────────────────────────────

@@ -107,6 +107,9 @@ def _now(root: Path, path: str, read: Callable[[str], bytes]) -> tuple[bytes | N
 def _report(resolution: Resolution, checkpoint: Checkpoint | None) -> None:
     for path in resolution.protected:
         click.echo(visible(f"coder: warning: {path} {protected(path)}"), err=True)
+    for file in resolution.files:
+        if file.executable:
+            click.echo(visible(f"coder: warning: {file.path} becomes executable"), err=True)
     for warning in resolution.warnings:
         click.echo(visible(f"coder: warning: {warning}"), err=True)
     for file in resolution.files:
