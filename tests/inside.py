@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coder.cli import run
+from coder.cli import exit_code
 from tests.work import Ended
 
 PR_SET_DUMPABLE = 4
@@ -25,7 +25,7 @@ def inside(root: Path, *args: str, env: Mapping[str, str] | None = None, stdin: 
         for name, stream in streams.items():
             patch.setattr(sys, name, stream)
         try:
-            code = run(list(args))
+            code = exit_code(list(args))
         finally:
             if sys.platform == "linux":  # what the program keeps from others, the tests' process must give again
                 ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import warm
 from tests.fake_openai import FakeOpenAI, free_text_call, text
 from tests.schemas import check_result
 from tests.work import CALC, FIX, FIXED, UNITTEST, git, make_repository, state_of
@@ -42,13 +43,17 @@ class Stepped:
         return value
 
 
-def use(root: Path, place: Path, inputs: Mapping[str, str], env: Mapping[str, str] | None = None) -> Stepped:
-    """Run the action's steps by bash, with the variables and files of a runner."""
+def use(
+    root: Path, place: Path, inputs: Mapping[str, str], env: Mapping[str, str] | None = None, *, cold: bool = False
+) -> Stepped:
+    """Run the action's steps by bash, with the variables and files of a runner.
+
+    `cold` starts coder as the runner does; else a warm process stands in for it, which saves most of the time.
+    """
     temporary = place / "_temp"
     commands = temporary / "_runner_file_commands"
     commands.mkdir(parents=True, exist_ok=True)
-    (temporary / "coder-venv").unlink(missing_ok=True)
-    (temporary / "coder-venv").symlink_to(sys.prefix)  # as if the first step had installed it already
+    pretend_to_install(temporary / "coder-venv", cold)
     files = {name: commands / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH")}
     for file in files.values():
         file.write_text("")
@@ -74,6 +79,17 @@ def use(root: Path, place: Path, inputs: Mapping[str, str], env: Mapping[str, st
     return Stepped(
         code, log, parse_outputs(files["GITHUB_OUTPUT"].read_text()), files["GITHUB_STEP_SUMMARY"].read_text()
     )
+
+
+def pretend_to_install(environment: Path, cold: bool) -> None:
+    """As if the first step had been here already: a virtual environment with a coder."""
+    shutil.rmtree(environment, ignore_errors=True)
+    (environment / "bin").mkdir(parents=True)
+    (environment / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+    (environment / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    program = f"{sys.prefix}/bin/coder" if cold else f"{sys.executable} -IS {warm.__file__} {warm.server()}"
+    (environment / "bin" / "coder").write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+    (environment / "bin" / "coder").chmod(0o755)
 
 
 def evaluate(value: str, inputs: Mapping[str, str]) -> str:
@@ -110,7 +126,7 @@ FIXES = [free_text_call("apply_patch", FIX), text("add() now adds.")]
 def test_a_task_becomes_a_tested_patch_and_a_summary(root: Path, tmp_path: Path) -> None:
     before = state_of(root)
     with FakeOpenAI(FIXES) as server:
-        done = use(root, tmp_path, inputs(server))
+        done = use(root, tmp_path, inputs(server), cold=True)
         assert not server.refusals
     assert done.code == 0, done.log
     told = {name: done.outputs[name] for name in ("status", "exit-code", "summary", "tests", "files")}
@@ -235,7 +251,7 @@ def test_tests_reach_neither_the_runners_files_nor_a_secret(root: Path, tmp_path
     place = tmp_path / "_temp" / "_runner_file_commands"
     (root / "test_calc.py").write_text(PRYING.replace("{place}", str(place)).replace("{key}", KEY))
     with FakeOpenAI(FIXES) as server:
-        done = use(root, tmp_path, inputs(server))
+        done = use(root, tmp_path, inputs(server), cold=True)
     assert done.code == 0, done.log
     assert (done.result["tests"]["status"], done.result["tests"]["passed"]) == ("passed", 2)
 
@@ -291,7 +307,7 @@ def test_nothing_is_imported_from_the_checkout(root: Path, tmp_path: Path) -> No
     for name in ("openai", "click", "json", "sitecustomize", "coder"):
         (root / f"{name}.py").write_text(f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).write_text('x')\n")
     with FakeOpenAI([text("It is fine.")]) as server:
-        done = use(root, tmp_path, inputs(server), env={"PYTHONPATH": "."})
+        done = use(root, tmp_path, inputs(server), env={"PYTHONPATH": "."}, cold=True)
     assert done.outputs["status"] == "unchanged", done.log
     assert not (tmp_path / "ran").exists()
     assert (root / "calc.py").read_text() == CALC
@@ -376,6 +392,17 @@ def test_a_linter_of_workflows_finds_nothing(tmp_path: Path) -> None:
     done = subprocess.run(["node", "-e", LINT, *paths], cwd=tmp_path, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout) == []
+
+
+def test_an_auditor_of_workflows_finds_nothing(tmp_path: Path) -> None:
+    auditor = shutil.which("zizmor", path=f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}")
+    if not auditor:
+        pytest.skip("zizmor is not installed")
+    for name, content in workflows().items():
+        (tmp_path / name).write_text(content.replace("@COMMIT", f"@{'0' * 40}"))
+    paths = [str(HERE / "action.yml"), *(str(tmp_path / name) for name in workflows())]
+    done = subprocess.run([auditor, "--offline", "--no-progress", *paths], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def test_a_linter_of_shell_scripts_finds_nothing() -> None:

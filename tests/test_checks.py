@@ -88,12 +88,12 @@ def test_a_command_is_asked_about_once_and_again_when_it_changes(root: Path) -> 
 BARE = """
 import struct, sys
 from coder.sandbox.inside import kernel, seccomp
-from coder.cli import run
+from coder.cli import exit_code
 kernel.forbid_new_privileges()
 code = [(0x20, 0, 0, 0), (0x35, 0, 2, 444), (0x35, 1, 0, 447), (6, 0, 0, 0x50026), (6, 0, 0, 0x7FFF0000)]
 seccomp.install(b"".join(struct.pack("=HBBI", *each) for each in code))
 seccomp.install(seccomp.program(True))
-sys.exit(run(sys.argv[1:]))
+sys.exit(exit_code(sys.argv[1:]))
 """
 
 

@@ -16,7 +16,8 @@ from tests.fake_openai import (
     tool_call,
     unauthorized,
 )
-from tests.work import FIX, FIXED, UNITTEST, coder, make_repository
+from tests.inside import inside as coder
+from tests.work import FIX, FIXED, UNITTEST, make_repository
 
 CHAT = ["--set", "api=chat"]
 JSON = ["--output", "json"]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.fake_openai import FakeOpenAI, forever, free_text_call, structured, text, tool_call
-from tests.work import FIX, UNITTEST, Ended, coder, make_repository, state_of
+from tests.inside import inside as coder
+from tests.work import FIX, UNITTEST, Ended, make_repository, state_of
 
 JUDGED = {"cause": "change", "confidence": 0.5, "quotes": [], "places": [], "next_step": "x"}
 
@@ -162,10 +163,10 @@ def test_money_is_never_negative_or_absurd(root: Path) -> None:
 
 def test_what_was_spent_is_told_when_the_run_fails(root: Path) -> None:
     before = state_of(root)
-    with FakeOpenAI([free_text_call("apply_patch", FIX), text("never").stall(2, 30)]) as server:
-        flags = ["--no-test", "--timeout", "10", "--output", "json"]
+    with FakeOpenAI([free_text_call("apply_patch", FIX), text("half a reply").cut(4)]) as server:
+        flags = ["--no-test", "--retry-budget", "0", "--output", "json"]
         ended = coder(root, "run", "mend", *flags, env=server.environ())
-    assert (ended.code, state_of(root)) == (5, before)
+    assert (ended.code, state_of(root)) == (75, before)
     (usage,) = ended.result["usage"]
     assert (usage["requests"], usage["estimated"]) == (2, True)  # the call that was cut is booked at its worst case
     assert "+    return a + b" in ended.result["patch"]

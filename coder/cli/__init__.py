@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     """The program. Ends the process with an exit code of the contract, whatever happens inside."""
     gc.disable()  # what imports make is no garbage; a command, and the screen's first frame, turn it on again
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # other packages' code; also slow to look for
-    code = run(sys.argv[1:] if argv is None else argv)
+    code = exit_code(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     os._exit(code)
 
 
-def run(argv: list[str]) -> int:
+def exit_code(argv: list[str]) -> int:
     """`main` without leaving the process: the door where every error becomes a line and an exit code."""
     if argv == ["--version"]:  # click alone takes longer than all the rest of this
         return _print_version()
