@@ -240,12 +240,13 @@ class Review:
     """Which hunks may land? Answered by a `ReviewDecision`.
 
     `base` gives the content that the proposal began with, by path (None: no such file); `message` is what a commit of
-    it would say.
+    it would say; `again` that files changed since it was answered and it is to be looked at anew.
     """
 
     proposal: Proposal
     base: Callable[[str], bytes | None] = lambda path: None
     message: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

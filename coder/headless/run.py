@@ -26,7 +26,7 @@ from coder.headless.text import summary_text
 from coder.session import policy
 from coder.session.outcome import Outcome
 from coder.store import Places
-from coder.values import Evidence, FileDiff, TriageCard, Usage
+from coder.values import Evidence, FileDiff, ReviewDecision, TriageCard, Usage
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -196,6 +196,8 @@ def _expire(run: _Run) -> None:
 async def _answer(run: _Run, question: events.Question) -> events.Answer:
     """Policy in place of a person."""
     match question:
+        case events.Review(again=True):  # nobody has looked at what is there now
+            return ReviewDecision()
         case events.Review(proposal):
             if _reader_is_gone():  # found out now, there is nothing to take back yet
                 raise Interrupted(signal.SIGPIPE)

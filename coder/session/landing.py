@@ -14,6 +14,7 @@ from coder.repo.merge import merge3
 from coder.repo.repository import Repository
 from coder.repo.second_reader import check_patch
 from coder.repo.standing import Standing, put_back, standing
+from coder.repo.steps import Stale
 from coder.session.outcome import Destination
 from coder.store import Places
 from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
@@ -124,10 +125,10 @@ def _change(
     merged = False
     if now != base:
         if now is None or base is None or after is None:
-            raise Failed(f"{path} changed since the task began", "review the proposal again; nothing was written")
+            raise Stale([path], "changed since the task began")
         result = merge3(base, now, after)
         if result.conflict:
-            raise Failed(f"{path} changed since the task began, and the changes conflict", "nothing was written")
+            raise Stale([path], "changed since the task began, and the changes conflict", result.shown)
         after, merged = result.content, True
     executable = file.new_mode == "100755" if file.new_mode != file.old_mode and after is not None else None
     mode = _mode(repository, path) if now is not None else None

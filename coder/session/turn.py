@@ -18,14 +18,18 @@ from coder.model.messages import TOO_LONG, user_message
 from coder.repo.draft import Draft
 from coder.repo.git import GitError
 from coder.repo.repository import Repository
+from coder.repo.steps import Stale
 from coder.session import policy
-from coder.session.briefing import Briefing
-from coder.session.checks import CheckOptions, Checks, describe
+from coder.session.briefing import Briefing, still_reading
+from coder.session.checks import CheckOptions, Checks
 from coder.session.commits import commit_landed, commit_message
+from coder.session.findings import describe
 from coder.session.landing import Landed, land, take_back
 from coder.session.outcome import Destination, Outcome
 from coder.session.record import Items
 from coder.session.recorder import Recorder
+from coder.session.renewal import renewal_pays
+from coder.session.renewed import renewed
 from coder.session.selection import first_files
 from coder.session.summaries import summarize_cached
 from coder.session.uninterrupted import uninterrupted
@@ -121,20 +125,25 @@ class Turn:
         """Snapshot the working tree, decide what the model sees of it, and open the turn in the conversation."""
         means = self._means
         snapshot = await asyncio.to_thread(means.repository.snapshot)
-        self.draft = Draft(means.repository, snapshot)
+        self.draft = Draft(means.repository, snapshot, means.briefing.seen_tree)
         self.evidence, self.triage = Evidence(tree=snapshot.tree), ()
         task = prompts.fill("planning", task=self._task) if self._mode == "plan" else self._task
-        first = means.briefing.shown is None
+        shown = means.briefing.shown
         chosen = await first_files(means.helpers, means.briefing, snapshot, self._task)
         try:
+            if shown and await renewal_pays(means, snapshot, task, chosen):
+                shown = await self._renew_section(self.draft)
             plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task, chosen)
         except GitError:  # the tree that the model saw was pruned: nothing can be told as a difference to it
             await self._renew_section(self.draft)
             plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task, chosen)
         means.history += [user_message(text) for text in messages]
-        if first:
-            means.recorder.keep_section(plan)
-        means.emit(ContextPlanned(plan))
+        assert means.briefing.shown is not None
+        if shown is None or means.briefing.shown.entries is not shown.entries:
+            means.recorder.keep_section(means.briefing.shown)
+        means.emit(ContextPlanned(means.briefing.shown))
+        if plan.unread:
+            means.emit(Notice(still_reading(plan)))
         await self._confirm_price(plan)
         return self.draft
 
@@ -234,15 +243,27 @@ class Turn:
         if not files:
             return Outcome(Exit.UNCHANGED, end.text or "nothing was changed")
         proposal = self._proposal(draft, files, patch, end.text)
+        stale: Stale | None = None
+        while True:
+            decision = await self._ask_review(proposal, again=stale is not None)
+            if decision.takes_nothing():
+                self._means.briefing.reviewed(proposal, decision)
+                why = "its tests fail" if self.evidence.status == "failed" else "nothing of it was accepted"
+                why = stale.message if stale else why
+                return Outcome(Exit.FAILED, f"the change was not applied: {why}", proposal, decision, files, patch)
+            try:
+                return await self._land(proposal, decision, end.text)
+            except Stale as error:
+                stale, proposal = error, await asyncio.to_thread(renewed, self._means.repository, proposal)
+            if not proposal.files:
+                raise stale
+
+    async def _ask_review(self, proposal: Proposal, *, again: bool) -> ReviewDecision:
         self._means.emit(ProposalReady(proposal))
         base = partial(self._means.repository.read, proposal.snapshot)
-        decision = await self._means.ask(Review(proposal, base, commit_message(self._subject)))
+        decision = await self._means.ask(Review(proposal, base, commit_message(self._subject), again))
         assert isinstance(decision, ReviewDecision)
-        if decision.takes_nothing():
-            self._means.briefing.reviewed(proposal, decision)
-            why = "its tests fail" if self.evidence.status == "failed" else "nothing of it was accepted"
-            return Outcome(Exit.FAILED, f"the change was not applied: {why}", proposal, decision, files, patch)
-        return await self._land(proposal, decision, end.text)
+        return decision
 
     def _proposal(self, draft: Draft, files: tuple[FileDiff, ...], patch: bytes, summary: str) -> Proposal:
         commands = [report.command for report in self.evidence.reports]

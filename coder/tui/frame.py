@@ -6,11 +6,13 @@ Reads the updates that Textual's compositor writes: cursor moves, colours, text.
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import zip_longest
 
 from rich.cells import cell_len, get_character_cell_size
 
 Cell = tuple[str, str]  # a character ("" for the right half of a wide one) and its colours and weight (SGR)
 Row = list[Cell | None]  # None: unknown
+Piece = tuple[int, int, list[Cell], bool]  # row, column, cells, whether some of them are wide
 
 _TOKEN = re.compile(r"\x1b\[(\d+);(\d+)H|\x1b\[([\d;]*)m|(\r?\n)|([^\x1b\r\n]+)|[\x1b\r]")
 _MOST_SHIFT = 20  # rows
@@ -24,10 +26,12 @@ class Frame:
 
     def __init__(self) -> None:
         self._rows: dict[int, Row] = {}
+        self._wide: set[int] = set()  # rows that may have wide characters
 
     def forget(self) -> None:
         """Somebody else may have drawn on the terminal, or it has another size: everything is unknown."""
         self._rows.clear()
+        self._wide.clear()
 
     def update(self, data: str) -> str:
         """Shorter output with the same effect. What is not understood is given back whole."""
@@ -43,7 +47,7 @@ class Frame:
         out = [self._scroll(new)]
         pen = ""
         for y in sorted(new):
-            for x, cells in _changes(self._rows.get(y, []), new[y]):
+            for x, cells in self._changes(y, new[y]):
                 text, pen = _drawing(cells, pen)
                 out.append(f"\x1b[{y + 1};{x + 1}H{text}")
         self._rows.update(new)
@@ -52,10 +56,12 @@ class Frame:
         out.append(f"\x1b[{cursor[0] + 1};{cursor[1] + 1}H")
         return "".join(out)
 
-    def _new_rows(self, pieces: list[tuple[int, int, list[Cell]]]) -> dict[int, Row]:
+    def _new_rows(self, pieces: list[Piece]) -> dict[int, Row]:
         """The rows that the pieces touch, as they will be."""
         new: dict[int, Row] = {}
-        for y, x, cells in pieces:
+        for y, x, cells, wide in pieces:
+            if wide:
+                self._wide.add(y)
             row = new.get(y)
             if row is None:
                 row = new[y] = list(self._rows.get(y, ()))
@@ -64,6 +70,18 @@ class Frame:
             row[x : x + len(cells)] = cells
         return new
 
+    def _changes(self, y: int, new: Row) -> Iterator[tuple[int, Row]]:
+        """The stretches of a row to be written. One with a wide character is written whole: terminals disagree."""
+        old = self._rows.get(y, [])
+        if old == new:
+            return
+        if y in self._wide:
+            if any(cell is not None and len(cell[0]) != 1 for cell in (*old, *new)):
+                yield from _known(0, new)
+                return
+            self._wide.discard(y)
+        yield from _differences(old, new)
+
     def _scroll(self, new: dict[int, Row]) -> str:
         """Let the terminal move the rows that are there already, higher or lower; "" where that does not pay."""
         old = self._rows
@@ -71,8 +89,10 @@ class Frame:
         if len(changed) < _FEWEST_MOVED:
             return ""
         best: tuple[int, int, int, int] = (0, 0, 0, 0)  # how many move, by how many rows, from, to
+        were = {y: hash(tuple(row[:-_EDGE])) for y, row in old.items()}
+        become = [(y, hash(tuple(new[y][:-_EDGE]))) for y in changed]
         for shift in (*range(1, _MOST_SHIFT), *range(-1, -_MOST_SHIFT, -1)):
-            moved = [y for y in changed if y + shift in old and new[y][:-_EDGE] == old[y + shift][:-_EDGE]]
+            moved = [y for y, key in become if were.get(y + shift) == key]
             if len(moved) > best[0]:
                 best = (len(moved), shift, min(moved), max(moved))
         count, shift, first, last = best
@@ -84,20 +104,37 @@ class Frame:
         if any(None in new[y] for y in before):
             return ""
         old.update((y, before.get(y + shift, [])) for y in before)
+        if not self._wide.isdisjoint(before):
+            self._wide.update(before)
         return f"\x1b[{top + 1};{bottom + 1}r\x1b[{abs(shift)}{'S' if shift > 0 else 'T'}\x1b[r"
 
 
-def _read(data: str) -> tuple[list[tuple[int, int, list[Cell]]], tuple[int, int]] | None:
-    """The text that is drawn, as (row, column, cells), and where the cursor ends; None for what is not understood."""
-    pieces: list[tuple[int, int, list[Cell]]] = []
+def _differences(old: Row, new: Row) -> Iterator[tuple[int, Row]]:
+    start = end = -1
+    for x, (before, cell) in enumerate(zip_longest(old[: len(new)], new)):
+        if before == cell:
+            continue
+        if start >= 0 and x - end > _GAP:
+            yield from _known(start, new[start : end + 1])
+            start = -1
+        start = x if start < 0 else start
+        end = x
+    if start >= 0:
+        yield from _known(start, new[start : end + 1])
+
+
+def _read(data: str) -> tuple[list[Piece], tuple[int, int]] | None:
+    """The text that is drawn, and where the cursor ends; None for what is not understood."""
+    pieces: list[Piece] = []
     x, y, pen, placed = 0, 0, "", False
     for token in _TOKEN.finditer(data):
         row, column, style, newline, text = token.groups()
         if text is not None:
             if not placed:
                 return None
-            cells = _cells(text, pen)
-            pieces.append((y, x, cells))
+            wide = not _is_simple(text)
+            cells = _wide_cells(text, pen) if wide else [(character, pen) for character in text]
+            pieces.append((y, x, cells, wide))
             x += len(cells)
         elif style is not None:
             pen = "" if style in ("", "0") else style
@@ -117,9 +154,12 @@ def _draws(data: str) -> bool:
     )
 
 
-def _cells(text: str, pen: str) -> list[Cell]:
-    if text.isascii() or len(text) == cell_len(text) == sum(map(get_character_cell_size, text)):
-        return [(character, pen) for character in text]
+def _is_simple(text: str) -> bool:
+    """Whether each character takes one cell."""
+    return text.isascii() or len(text) == cell_len(text) == sum(map(get_character_cell_size, text))
+
+
+def _wide_cells(text: str, pen: str) -> list[Cell]:
     cells: list[Cell] = []
     for character in text:
         width = get_character_cell_size(character)
@@ -129,26 +169,6 @@ def _cells(text: str, pen: str) -> list[Cell]:
         elif cells:
             cells[-1] = (cells[-1][0] + character, pen)
     return cells
-
-
-def _changes(old: Row, new: Row) -> Iterator[tuple[int, Row]]:
-    """The stretches of a row that must be written. A row with a wide character is written whole: terminals disagree."""
-    if old == new:
-        return
-    if any(cell is not None and len(cell[0]) != 1 for cell in (*old, *new)):
-        yield from _known(0, new)
-        return
-    start = end = -1
-    for x, cell in enumerate(new):
-        if x < len(old) and old[x] == cell:
-            continue
-        if start >= 0 and x - end > _GAP:
-            yield from _known(start, new[start : end + 1])
-            start = -1
-        start = x if start < 0 else start
-        end = x
-    if start >= 0:
-        yield from _known(start, new[start : end + 1])
 
 
 def _known(start: int, cells: Row) -> Iterator[tuple[int, Row]]:

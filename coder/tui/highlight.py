@@ -31,8 +31,9 @@ _STYLES = (
 
 
 @cache
-def _style_of(token: str) -> str:
-    return next((style for prefix, style in _STYLES if token == prefix or token.startswith(f"{prefix}.")), "text")
+def _style_of(token: Any) -> str:
+    name = str(token).removeprefix("Token.")
+    return next((style for prefix, style in _STYLES if name == prefix or name.startswith(f"{prefix}.")), "text")
 
 
 @cache
@@ -74,7 +75,7 @@ def highlight_lines(lines: Sequence[str], language: str) -> list[Line]:
         return [((line, "text"),) for line in lines]
     rows: list[list[Span]] = [[]]
     for token, text in lexer.get_tokens("\n".join(lines)):
-        style = _style_of(str(token).removeprefix("Token."))
+        style = _style_of(token)
         first, *others = text.split("\n")
         if first:
             rows[-1].append((first, style))

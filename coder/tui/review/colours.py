@@ -21,7 +21,10 @@ def colour(lines: Sequence[DiffLine], language: str) -> list[Line]:
     new = [at for at, line in enumerate(lines) if line.sign in " +"]
     old = [at for at, line in enumerate(lines) if line.sign in " -"]
     spans: list[Line] = [((line.text, "muted"),) for line in lines]
-    for side in (old, new):  # context ends up as the new side sees it
+    signs = {line.sign for line in lines}
+    for side in (
+        (old, new) if {"+", "-"} <= signs else (old if "-" in signs else new,)
+    ):  # context as the new side sees it
         for at, line in zip(side, highlight_lines([lines[at].text for at in side], language), strict=True):
             spans[at] = line
     words = changed_words(lines)

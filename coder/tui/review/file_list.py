@@ -1,7 +1,7 @@
-"""The files of a proposal, by folder, with counts, decisions and protected marks."""
+"""The files of a proposal, by folder, with counts, decisions, failing tests and protected marks."""
 
+from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 
 from rich.cells import cell_len
 from textual import events
@@ -12,6 +12,7 @@ from coder.text import visible_line
 from coder.tui.lines import Line, Span, clip, clip_left
 from coder.tui.review.decisions import Decisions, Tally
 from coder.tui.row import RowsView
+from coder.values import Proposal
 
 KINDS = {"added": ("A", "good"), "deleted": ("D", "bad"), "renamed": ("R", "accent"), "modified": ("M", "muted")}
 
@@ -27,67 +28,85 @@ def state_of(tally: Tally) -> Span:
     return ("✗", "bad") if not tally.accepted else ("±", "warn")
 
 
+def failing_in(proposal: Proposal) -> Counter[str]:
+    """How many of the new failures are in, or are traced to, each file."""
+    new = set(proposal.evidence.new_failures)
+    places: dict[str, set[str]] = {}
+    for report in proposal.evidence.reports:
+        for failure in report.failures:
+            if failure.name in new and failure.file:
+                places.setdefault(failure.file, set()).add(failure.name)
+    for card in proposal.triage:
+        for path, _ in card.locations:
+            places.setdefault(path, set()).update(new.intersection(card.tests))
+    return Counter({path: len(names) for path, names in places.items()})
+
+
 class FileList(RowsView, can_focus=False):
-    """Click chooses a file; the review's keys move through it."""
+    """Click chooses a file; the review's keys move through it. A row is made when it is painted."""
 
     @dataclass
     class Chosen(Message):
         number: int
 
     def __init__(self, decisions: Decisions) -> None:
-        super().__init__(self._lines, id="files")
+        super().__init__(lambda width: [], id="files")
         self._decisions = decisions
-        self._numbers: list[int] = []
-        self._sizes = [(file.added, file.removed) for file in decisions.proposal.files]  # counting them takes long
+        files = decisions.proposal.files
+        self._sizes = [(file.added, file.removed) for file in files]  # counting them takes long
+        self._failing = failing_in(decisions.proposal)
+        self._rows: list[int | str] = []  # the position of a file, or a folder
+        for number, file in enumerate(files):
+            folder = file.path.rpartition("/")[0]
+            if folder and (not number or folder != files[number - 1].path.rpartition("/")[0]):
+                self._rows.append(folder)
+            self._rows.append(number)
         self.current = 0
 
     def show(self, current: int) -> None:
         self.current = current
         self.remake()
-        if current in self._numbers:
-            at, top = self._numbers.index(current), self.scroll_offset.y
-            height = self.scrollable_content_region.height
-            if not top <= at < top + height:
-                self.scroll_to(y=max(0, at - height // 2), animate=False, immediate=True)
+        at, top = self._rows.index(current), self.scroll_offset.y
+        height = self.scrollable_content_region.height
+        if not top <= at < top + height:
+            self.scroll_to(y=max(0, at - height // 2), animate=False, immediate=True)
 
-    def _lines(self, width: int) -> list[Line]:
-        rows: list[Line] = []
-        self._numbers = []
-        folder = None
-        for number, file in enumerate(self._decisions.files):
-            parent, _, name = visible_line(file.path).rpartition("/")
-            if parent != folder:
-                folder = parent
-                if parent:
-                    rows.append(((clip_left(f"{parent}/", width), "faint"),))
-                    self._numbers.append(-1)
-            rows.append(self._file(number, name, width, bool(parent)))
-            self._numbers.append(number)
-        return rows
+    def remake(self) -> None:
+        self.virtual_size = Size(self.content_width, len(self._rows))
+        self.refresh()
 
-    def _file(self, number: int, name: str, width: int, inside: bool) -> Line:
-        file = self._decisions.proposal.files[number]
-        tally = self._decisions.tally(number)
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    def line_at(self, y: int) -> Line:
+        row, width = self._rows[y], self.content_width
+        if isinstance(row, str):
+            return ((clip_left(f"{visible_line(row)}/", width), "faint"),)
+        return self._file(row, width)
+
+    def _file(self, number: int, width: int) -> Line:
+        file = self._decisions.files[number]
         kind, kind_style = KINDS[file.kind]
         added, removed = self._sizes[number]
         figures: list[Span] = [(f" +{added}", "good"), (f" −{removed}", "bad")]
+        if failing := self._failing[file.path]:
+            figures.insert(0, (f" {failing} failing", "bad"))
         if file.protected:
             figures.insert(0, (" ! ", "alarm"))
-        lead = "  " if inside else ""
+        folder, _, name = visible_line(file.path).rpartition("/")
+        lead = "  " if folder else ""
         room = width - len(lead) - 4 - sum(len(text) for text, _ in figures)
         name = clip(name, room)
-        row: list[Span] = [(lead, ""), state_of(tally), (" ", ""), (kind, kind_style), (" ", ""), (name, "text")]
-        row += [(" " * max(0, room - cell_len(name)), ""), *figures]
+        row: list[Span] = [(lead, ""), state_of(self._decisions.tally(number)), (" ", ""), (kind, kind_style)]
+        row += [(" ", ""), (name, "text"), (" " * max(0, room - cell_len(name)), ""), *figures]
         under = "cursor bold" if number == self.current else ""
         return tuple((text, f"{style} {under}".strip()) for text, style in row)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """One row a file and one a folder, without making them."""
-        folders = [file.path.rpartition("/")[0] for file in self._decisions.proposal.files]
-        changes = sum(bool(here) and here != before for before, here in pairwise(["", *folders]))
-        return len(folders) + changes
+        return len(self._rows)
 
     def on_click(self, event: events.Click) -> None:
         y = event.y + self.scroll_offset.y
-        if 0 <= y < len(self._numbers) and self._numbers[y] >= 0:
-            self.post_message(self.Chosen(self._numbers[y]))
+        row = self._rows[y] if 0 <= y < len(self._rows) else ""
+        if isinstance(row, int):
+            self.post_message(self.Chosen(row))

@@ -46,23 +46,29 @@ class ReviewScreen(Screen[ReviewDecision]):
         self.read_only = read_only
         self.decisions = Decisions(question.proposal)
         self._message = question.message
+        self._again = question.again
         self._texts = [FileText(file, question.base) for file in question.proposal.files]
+        self._title, self._files = Title(self.decisions), FileList(self.decisions)
+        self.diff = DiffView(self._texts, self.decisions)
+        self._line = FootLine(self._take_line)
         self._commented: Place | None = None
         self._confirmed: set[int] = set()
         self._found = ""
 
     def compose(self) -> ComposeResult:
-        yield Title(self.decisions)
+        yield self._title
         with Horizontal(id="review-body"):
             with Vertical(id="aside"):
-                yield FileList(self.decisions)
+                yield self._files
                 yield RowsView(partial(evidence, self.decisions.proposal), id="evidence")
-            yield DiffView(self._texts, self.decisions)
-        yield FootLine(self._take_line)
+            yield self.diff
+        yield self._line
         yield Hints(self._hints())
 
     def on_mount(self) -> None:
         self.set_focus(self.diff)
+        if self._again:
+            self.notify("Files changed meanwhile: this is the change on what is there now.", markup=False)
         self.call_after_refresh(self._start_grace)
 
     def _start_grace(self) -> None:
@@ -78,10 +84,6 @@ class ReviewScreen(Screen[ReviewDecision]):
     def _hints(self) -> list[tuple[str, str]]:
         remapped = cast("CoderApp", self.app).keys
         return [hint(ids, words, remapped) for ids, words in (READ_HINTS if self.read_only else HINTS)]
-
-    @property
-    def diff(self) -> DiffView:
-        return self.query_one(DiffView)
 
     # ── deciding ──
 
@@ -186,13 +188,13 @@ class ReviewScreen(Screen[ReviewDecision]):
         self._refresh()
 
     def _refresh(self) -> None:
-        self.query_one(Title).refresh()
-        self.query_one(FileList).show(self.diff.cursor[0])
+        self._title.refresh()
+        self._files.show(self.diff.cursor[0])
 
     # ── looking ──
 
     def on_diff_view_moved(self, message: DiffView.Moved) -> None:
-        self.query_one(FileList).show(message.place[0])
+        self._files.show(message.place[0])
 
     def on_file_list_chosen(self, message: FileList.Chosen) -> None:
         self.diff.go((message.number, 0))
@@ -261,11 +263,11 @@ class ReviewScreen(Screen[ReviewDecision]):
         self._open_line("Search paths and lines", self._found)
 
     def _open_line(self, placeholder: str, value: str) -> None:
-        self.query_one(FootLine).open(placeholder, value)
+        self._line.open(placeholder, value)
         self.query_one(Hints).show(LINE_HINTS)
 
     def _close_line(self) -> None:
-        self.query_one(FootLine).display = False
+        self._line.display = False
         self.query_one(Hints).show(self._hints())
         self.set_focus(self.diff)
 
@@ -319,7 +321,7 @@ class ReviewScreen(Screen[ReviewDecision]):
             self.dismiss(self.decisions.answer(message))
 
     def action_leave(self) -> None:
-        if self.query_one(FootLine).display:
+        if self._line.display:
             self._close_line()
         elif self.read_only:
             self.dismiss(None)
