@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from coder.context.corpus import Corpus, Document
-from coder.context.excerpt import Range, best_ranges, outline_text, part_text
+from coder.context.excerpt import OUTLINE_LINES, Range, best_ranges, outline_text, part_text
 from coder.context.index import Index
 from coder.context.outline import Symbol
 from coder.context.pack import Candidate, by_value, pack
@@ -14,6 +14,8 @@ from coder.context.reasons import Explainer
 from coder.text import redact
 from coder.values import ContextEntry, ContextMode
 
+LINE_TOKENS = 12  # of an outline's line, about
+LEAST_LINES = 8  # of an outline
 READ_AHEAD = 2  # times the budget: what is read and counted exactly, by rough size
 
 Read = Callable[[Sequence[Document]], Mapping[str, str]]
@@ -85,9 +87,10 @@ class Choice:
         whole = self._meter.whole(ahead, self._read)
         return [Candidate(each.path, each.score, each.size, whole.get(each.path, 0), each.name) for each in rough]
 
-    def outline(self, path: str) -> int:
+    def outline(self, path: str, most: int = OUTLINE_LINES * LINE_TOKENS) -> int:
         if path not in self._outlines:
-            self._outlines[path] = redact(outline_text(self.symbols(path), self._weights))
+            lines = min(max(most // LINE_TOKENS, LEAST_LINES), OUTLINE_LINES)
+            self._outlines[path] = redact(outline_text(self.symbols(path), self._weights, lines))
         text = self._outlines[path]
         return self._meter.text(text) + self._meter.tags(path) if text else 0
 

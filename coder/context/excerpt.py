@@ -14,15 +14,17 @@ HEAD_LINES = 12  # the opening of a file (what it is for, what it imports) belon
 Range = tuple[int, int]
 
 
-def outline_text(symbols: Sequence[Symbol], weights: Mapping[int, float] = MappingProxyType({})) -> str:
-    """One line for each declaration with its line number. Of more than OUTLINE_LINES, those at the top level stay
-    first (up to half), then those that hold terms of the task (`weights` by number), then the shallow ones.
+def outline_text(
+    symbols: Sequence[Symbol], weights: Mapping[int, float] = MappingProxyType({}), most: int = OUTLINE_LINES
+) -> str:
+    """One line for each declaration with its line number. Of more than `most`, those at the top level stay first (up
+    to half), then those that hold terms of the task (`weights` by number), then the shallow ones.
     """
     shown = [symbol for symbol in symbols if symbol.signature]
-    if len(shown) > OUTLINE_LINES:
-        top = [symbol for symbol in shown if symbol.depth == 0 and symbol.kind != "variable"][: OUTLINE_LINES // 2]
+    if len(shown) > most:
+        top = [symbol for symbol in shown if symbol.depth == 0 and symbol.kind != "variable"][: most // 2]
         by_worth = sorted(shown, key=lambda symbol: (-_declared(symbol, weights), symbol.depth, _is_detail(symbol)))
-        kept = {id(symbol) for symbol in dict.fromkeys([*top, *by_worth][:OUTLINE_LINES])}
+        kept = {id(symbol) for symbol in dict.fromkeys([*top, *by_worth][:most])}
         shown = [symbol for symbol in shown if id(symbol) in kept]
     lines = [f"{symbol.first}: {'  ' * symbol.depth}{symbol.signature}" for symbol in shown]
     if left := len(symbols) - len(lines):

@@ -1,22 +1,25 @@
 """Which form each ranked file gets within a budget: whole, a part, summary, outline, name or nothing. Pure arithmetic.
 
-Files are taken whole by how likely they are needed over (nearly) their size: of the rules tried on 144 public commits
-the one that covers the most of what tasks need, at every budget from 8,000 to 272,000 tokens.
+Whatever shows code is taken by how likely it is needed over (nearly) its size: of the rules tried on 144 public commits
+the one that covers the most of what tasks need, at every budget from 8,000 to 272,000 tokens. A file that can never be
+whole competes as a part. What is left is for summaries or outlines, then for names.
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from coder.values import ContextMode
 
-WHOLE_SHARE = 0.90  # of the budget for files in full before parts are looked at, and
-WHOLE_AFTER_PARTS = 0.95  # when it is known what the parts leave
-GIANT_SHARE = 0.15  # kept free for a part of the best file when it can never be whole
-OUTLINE_SHARE = 0.04
-PART_RANK = 8  # a file that is not taken whole is shown in part only when it ranks this high
+LEAST_DIGESTS = 0.015  # of the budget for summaries and outlines: a small one is for code,
+DIGEST_SHARE, DIGEST_START = 0.04, 1_000  # a large one has room for more, counted from so many tokens on
+SUMMARISED_SHARE = 0.08  # of the budget where there are summaries: they were paid for, to be seen
+PART_SHARE, MOST_PART = 0.1, 6_000  # of the budget, and tokens, that a part may take
+DIGESTS = 8  # outlines that there is room for: where that is little, they are short
 LEAST_PART = 300  # tokens below which a part says no more than an outline
+PART_RANK = 8  # only files that rank this high are shown in part
+PART_WORTH = 0.25  # of the file's own worth: a task's lines are often elsewhere in it
 NEEDED = 2.0  # files that a task needs, about
 SIZE_POWER, SIZE_OFFSET = 0.85, 200  # a very small file is worth little more than a small one
 
@@ -35,7 +38,10 @@ class Candidate:
 class Forms(Protocol):
     """Forms that are worked out only for the files that may get them; their cost in tokens, 0 when there is none."""
 
-    def outline(self, path: str) -> int: ...
+    def outline(self, path: str, most: int) -> int:
+        """The cost of an outline of about `most` tokens."""
+        ...
+
     def summary(self, path: str) -> int: ...
     def part(self, path: str, most: int) -> int:
         """The cost of the best part within `most` tokens."""
@@ -44,16 +50,33 @@ class Forms(Protocol):
 
 def by_value(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The order in which files are taken whole."""
+    return [candidate for _, _, _, candidate in sorted(_whole_values(candidates))]
+
+
+Value = tuple[float, str, Literal["full", "part"], Candidate]  # the negative logarithm of the worth first
+
+
+def _whole_values(candidates: Sequence[Candidate]) -> Iterator[Value]:
+    for candidate, odds in zip(candidates, _odds(candidates), strict=True):
+        yield _price(candidate.size) - odds, candidate.path, "full", candidate
+
+
+def _part_values(candidates: Sequence[Candidate], giants: Collection[str], size: int) -> Iterator[Value]:
+    for candidate, odds in zip(candidates, _odds(candidates), strict=True):
+        if candidate.path in giants:
+            yield _price(size) - odds - math.log(PART_WORTH), candidate.path, "part", candidate
+
+
+def _odds(candidates: Sequence[Candidate]) -> list[float]:
+    """The logarithm of how likely each is needed."""
     top = max((each.score for each in candidates), default=0.0)
     odds = [math.exp(each.score - top) for each in candidates]
     total = math.fsum(odds)
-    needed = (-math.expm1(-NEEDED * each / total) for each in odds)
-    value = [
-        math.log(chance + 1e-30) - SIZE_POWER * math.log(each.size + SIZE_OFFSET)
-        for each, chance in zip(candidates, needed, strict=True)
-    ]
-    order = sorted(range(len(candidates)), key=lambda place: (-value[place], candidates[place].path))
-    return [candidates[place] for place in order]
+    return [math.log(-math.expm1(-NEEDED * each / total) + 1e-30) for each in odds]
+
+
+def _price(size: int) -> float:
+    return SIZE_POWER * math.log(size + SIZE_OFFSET)
 
 
 def pack(
@@ -61,30 +84,17 @@ def pack(
 ) -> dict[str, ContextMode]:
     """The form of each file that is shown of `candidates` (best first); `pinned` ones come first if they fit."""
     modes: dict[str, ContextMode] = {}
-    ordered = by_value(candidates)
-    used = _take_whole((each for each in candidates if each.path in pinned), budget, modes)
-    giant = bool(candidates) and candidates[0].path not in modes and not 0 < candidates[0].whole <= WHOLE_SHARE * budget
-    whole_share = WHOLE_SHARE - (GIANT_SHARE if giant else 0.0)
-    used += _take_whole(ordered, int(whole_share * budget) - used, modes)
-    for candidate in candidates[:PART_RANK]:
-        room = int(WHOLE_AFTER_PARTS * budget) - used
-        most = int(GIANT_SHARE * budget) if giant and candidate is candidates[0] else room // 2
-        if candidate.path not in modes and most >= LEAST_PART and (cost := forms.part(candidate.path, most)):
-            modes[candidate.path] = "part"
-            used += cost
-    used += _take_whole(ordered, int(WHOLE_AFTER_PARTS * budget) - used, modes)
+    digests = max(int(LEAST_DIGESTS * budget), int(DIGEST_SHARE * budget) - DIGEST_START)
+    if any(forms.summary(each.path) for each in candidates[:PART_RANK]):
+        digests = int(SUMMARISED_SHARE * budget)
+    room, part_size = budget - digests, min(int(PART_SHARE * budget), MOST_PART)
+    giants = {each.path for each in candidates[:PART_RANK]} | {*pinned}
+    giants &= {each.path for each in candidates if (each.whole or each.size) > room}
+    values = sorted([*_whole_values(candidates), *_part_values(candidates, giants, part_size)])
+    used = _take((value for value in values if value[1] in pinned), budget, part_size, forms, modes)
+    used += _take(values, room - used, part_size, forms, modes)
     rest = [candidate for candidate in candidates if candidate.path not in modes]
-    left = min(budget - used, int(OUTLINE_SHARE * budget))
-    for candidate in rest:
-        if left < candidate.name:
-            break
-        cost = forms.summary(candidate.path)
-        mode: ContextMode = "summary" if cost else "outline"  # the outline stands in for a summary nobody made
-        cost = cost or forms.outline(candidate.path)
-        if 0 < cost <= left:
-            modes[candidate.path] = mode
-            left -= cost
-            used += cost
+    used += _take_digests(rest, min(budget - used, digests), forms, modes)
     for candidate in rest:
         if candidate.path not in modes and candidate.name <= budget - used:
             modes[candidate.path] = "name"
@@ -92,11 +102,32 @@ def pack(
     return modes
 
 
-def _take_whole(candidates: Iterable[Candidate], most: int, modes: dict[str, ContextMode]) -> int:
-    """Take in order each file that still fits whole; the tokens taken."""
+def _take(values: Iterable[Value], most: int, part_size: int, forms: Forms, modes: dict[str, ContextMode]) -> int:
+    """Take in order each piece that still fits; the tokens taken."""
     taken = 0
-    for candidate in candidates:
-        if candidate.path not in modes and 0 < candidate.whole <= most - taken:
-            modes[candidate.path] = "full"
-            taken += candidate.whole
+    for _, path, mode, candidate in values:
+        if path in modes:
+            continue
+        cost = candidate.whole
+        if mode == "part":
+            size = min(part_size, most - taken)
+            cost = forms.part(path, size) if size >= LEAST_PART else 0
+        if 0 < cost <= most - taken:
+            modes[path] = mode
+            taken += cost
+    return taken
+
+
+def _take_digests(rest: Iterable[Candidate], most: int, forms: Forms, modes: dict[str, ContextMode]) -> int:
+    """A summary or an outline for the first files of `rest`, best first; the tokens taken."""
+    taken, each = 0, most // DIGESTS
+    for candidate in rest:
+        if most - taken < candidate.name:
+            break
+        cost = forms.summary(candidate.path)
+        mode: ContextMode = "summary" if cost else "outline"  # the outline stands in for a summary nobody made
+        cost = cost or forms.outline(candidate.path, each)
+        if 0 < cost <= most - taken:
+            modes[candidate.path] = mode
+            taken += cost
     return taken
