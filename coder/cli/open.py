@@ -23,7 +23,9 @@ def session_opener(setup: Setup, options: SessionOptions, resume: str = "") -> O
     """
 
     def open_session(emit: Emit, ask: Ask) -> Session:
-        threading.Thread(target=warm, daemon=True).start()  # git and the SDK's import take turns waiting
+        warming = threading.Thread(target=warm, daemon=True)
+        if not resume:
+            warming.start()  # git and the SDK's import take turns waiting; a recorded past has nothing to wait for
         emit = observed(emit, setup.settings.otel)
         session_id = resume or new_session_id()
         location = setup.repository()
@@ -37,6 +39,8 @@ def session_opener(setup: Setup, options: SessionOptions, resume: str = "") -> O
         except BaseException:
             repository.close()
             raise
+        if resume:
+            warming.start()
         retention = setup.settings.state.retention_days
         threading.Thread(target=prune_daily, args=(setup.places, retention), daemon=True).start()
         return session

@@ -108,7 +108,8 @@ def whole_steps(items: Sequence[Json]) -> Items:
     """
     called = {item["call_id"] for item in items if _kind(item).endswith("_call") and "call_id" in item}
     answered = {item["call_id"] for item in items if _kind(item).endswith("_call_output") and "call_id" in item}
-    return [item for item in items if item.get("call_id") in called & answered or "_call" not in _kind(item)]
+    whole = called & answered
+    return [item for item in items if item.get("call_id") in whole or "_call" not in _kind(item)]
 
 
 def _kind(item: Json) -> str:

@@ -6,6 +6,7 @@ Heavy work (opening the repository, importing the SDK) happens in threads after 
 import asyncio
 import gc
 import os
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
@@ -43,6 +44,8 @@ from coder.tui.terminal import Terminal
 from coder.tui.theme import PLAIN, first_theme, theme_variables, themes
 from coder.tui.turns import Turns
 from coder.values import Proposal
+
+MANY_EVENTS = 100  # in one delivery: the past of a session
 
 
 class CoderApp(Hands):
@@ -99,8 +102,9 @@ class CoderApp(Hands):
         return theme_variables(self.current_theme)
 
     def compose(self) -> ComposeResult:
+        self.conversation = Conversation(id="conversation")
         with Horizontal(id="body"):
-            yield Conversation(id="conversation")
+            yield self.conversation
             yield Side(self.facts)
         completions, pastes = Completions(), Pastes()
         yield Activity(still=self.options.still)
@@ -188,7 +192,8 @@ class CoderApp(Hands):
     def on_coder_app_delivered(self, message: Delivered) -> None:
         if self.is_left:
             return
-        with self.batch_update():
+        many = self.conversation.arriving() if len(message.batch) > MANY_EVENTS else nullcontext()
+        with self.batch_update(), many:
             for event in message.batch:
                 self._tell(event)
         self.refresh_rows()
@@ -273,7 +278,7 @@ class CoderApp(Hands):
         if self.is_left:
             return
         self._seconds.pause()
-        if self.facts.running:  # a turn that ended early does not say so itself
+        if self.facts.running or self.facts.testing:  # what ended early does not say so itself
             stopped = isinstance(message.error, asyncio.CancelledError)
             exit = getattr(message.error, "exit", None)
             self._tell(TurnFinished("interrupted" if stopped else exit.status if exit else "failed", ""))

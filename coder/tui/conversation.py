@@ -53,7 +53,7 @@ class Conversation(Transcript):
 
     def add(self, block: Block) -> None:
         """What the model did stands apart from what it said."""
-        if self.blocks and isinstance(self.blocks[-1], messages.Reply):
+        if isinstance(self.newest, messages.Reply):
             block.gap = 1
         super().add(block)
 

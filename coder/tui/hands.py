@@ -25,6 +25,7 @@ class Hands(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
     options: ScreenOptions
     turns: Turns
+    conversation: Conversation
     quit_armed = False
 
     @property
@@ -39,10 +40,6 @@ class Hands(App[int]):
     @property
     def side(self) -> Side:
         return self.screen_stack[0].query_one(Side)
-
-    @property
-    def conversation(self) -> Conversation:
-        return self.screen_stack[0].query_one(Conversation)
 
     @property
     def composer(self) -> Composer:

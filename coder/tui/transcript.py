@@ -2,6 +2,8 @@
 
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from textual import events
 from textual.geometry import Size
@@ -28,10 +30,30 @@ class Transcript(LineView, can_focus=False):
         self._kept: OrderedDict[int, list[Line]] = OrderedDict()
         self._width = 0
         self._following = True
+        self._arriving: list[Block] | None = None
 
     # ── content ──
 
+    @property
+    def newest(self) -> Block | None:
+        """The last block, laid out or still arriving."""
+        arriving = self._arriving or self.blocks
+        return arriving[-1] if arriving else None
+
+    @contextmanager
+    def arriving(self) -> Iterator[None]:
+        """Many blocks at once (a session's past): nothing is laid out until they are all there."""
+        self._arriving = []
+        try:
+            yield
+        finally:
+            arrived, self._arriving = self._arriving, None
+            self.load(arrived)
+
     def add(self, block: Block) -> None:
+        if self._arriving is not None:
+            self._arriving.append(block)
+            return
         self._tops.append(self._total())
         self.blocks.append(block)
         self._heights.append(0)
@@ -51,6 +73,8 @@ class Transcript(LineView, can_focus=False):
 
     def changed(self, block: Block) -> None:
         """Lay out `block` again after it changed. Blocks change near the end, so the search starts there."""
+        if self._arriving is not None and any(other is block for other in reversed(self._arriving)):
+            return
         index = len(self.blocks) - 1 - next(i for i, other in enumerate(reversed(self.blocks)) if other is block)
         before = self._heights[index]
         self._measure(index)

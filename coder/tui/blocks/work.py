@@ -55,6 +55,9 @@ class ToolCall(Block):
         row = marked(self._sign, parts, width)
         return [row if not more else (*row, (f"  +{more.count(chr(10)) + 1} lines", "faint"))]
 
+    def estimate(self, width: int) -> int:
+        return 1
+
 
 class Draft(Block):
     """An edit that landed in the draft; unfolded it is the patch."""
