@@ -100,7 +100,7 @@ def test_a_rejected_hunk_is_told_after_a_restart_too(user: User, server: FakeOpe
     user.turns("one", "mend add")
     user.turns("one", "why?", resume=True)
     *_, remark, difference, task = told(server.bodies()[-1])
-    assert "calc.py: everything" in remark and "-    return a + b" in difference and task == "why?"
+    assert "calc.py: rejected whole" in remark and "-    return a + b" in difference and task == "why?"
 
 
 def test_pins_model_and_effort_are_kept(user: User, server: FakeOpenAI):

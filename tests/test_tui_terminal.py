@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import coder
 from tests.fake_openai import FakeOpenAI, free_text_call, text
-from tests.terminal import Terminal
+from tests.terminal import Terminal, plain_text
 from tests.work import make_repository
 
 BEFORE = "".join(f"line {number}\n" for number in range(40))
@@ -20,6 +22,7 @@ AFTER = BEFORE.replace("line 3\n", "LINE 3\n").replace("line 30\n", "LINE 30\n")
 EDIT = f"notes.txt\n```\n{AFTER}```\n"
 ON = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 READY = "Describe a change"
+PACKAGE = Path(coder.__file__).parent
 
 
 def modes_left_on(raw: bytes) -> set[str]:
@@ -131,6 +134,54 @@ def test_a_signal_gives_the_terminal_back(root: Path, number: signal.Signals, bu
         assert modes_left_on(bytes(terminal.raw))
         os.kill(terminal.pid, number)
         assert terminal.wait(5) == 128 + number
+        assert not modes_left_on(bytes(terminal.raw))
+        assert terminal.current_modes() == terminal.modes
+
+
+def test_a_suspended_screen_gives_the_terminal_to_the_shell_and_takes_it_again(root: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("job control needs bash")
+    env = environ(root, OPENAI_API_KEY="sk-test-0123456789", PS1="ready> ")
+    with Terminal([bash, "--norc", "--noprofile", "-i"], env=env, cwd=str(root), size=(110, 36)) as terminal:
+        terminal.wait_for("ready>")
+        terminal.send(f"{sys.executable} -m coder\r")
+        terminal.wait_for(READY, 30)
+        terminal.send("half a task\x1a")
+        terminal.wait_for("Stopped")
+        assert modes_left_on(bytes(terminal.raw)) <= {"2004"}  # bracketed paste is the shell's own
+        back = len(terminal.raw)
+        terminal.send("fg\r")
+        terminal.wait_for("half a task", start=back)
+        assert {"1049", "1003"} <= modes_left_on(bytes(terminal.raw))
+        terminal.send(" more\x11")
+        terminal.wait_for("ready>", start=back)
+        terminal.send("echo left with $?; exit\r")
+        terminal.wait_for("left with 0", start=back)
+        assert terminal.wait() == 0
+    assert modes_left_on(bytes(terminal.raw)) <= {"2004"}
+
+
+BUG = """
+import sys
+from coder.events import ReplyFinished
+from coder.tui import run_screen
+
+async def open_session(emit, ask):
+    emit(ReplyFinished(5))
+
+try:
+    run_screen(open_session)
+except RuntimeError as error:
+    print("told:", error, flush=True)
+    sys.exit(70)
+"""
+
+
+def test_a_bug_in_the_screen_gives_the_terminal_back(root: Path) -> None:
+    with Terminal([sys.executable, "-c", BUG], env=environ(root), cwd=str(PACKAGE.parent)) as terminal:
+        assert terminal.wait(30) == 70
+        assert "told: the screen failed" in plain_text(bytes(terminal.raw))
         assert not modes_left_on(bytes(terminal.raw))
         assert terminal.current_modes() == terminal.modes
 
