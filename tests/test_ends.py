@@ -116,6 +116,12 @@ def test_a_signal_around_the_apply_leaves_all_or_nothing(root: Path, kind: str, 
         assert state_of(root) == before
 
 
+def test_a_signal_while_it_still_starts_ends_in_a_result_too(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(f"import os\nos.kill(os.getpid(), {int(signal.SIGTERM)})\n")
+    ended = coder(root, "run", "mend", "--output", "json", env={"PYTHONPATH": str(tmp_path)})
+    assert (ended.code, ended.result["status"]) == (143, "interrupted")
+
+
 def test_many_signals_end_it_once(root: Path) -> None:
     with FakeOpenAI([text("slow").stall(2, 30)]) as server:
         process = start(root, server, "--no-test", "--output", "jsonl")
@@ -205,6 +211,7 @@ def test_the_test_report_is_written_as_junit(root: Path, tmp_path: Path) -> None
 def test_a_commit_that_nobody_hears_of_is_taken_back(root: Path, tmp_path: Path, flags: list[str]) -> None:
     git(root, "config", "user.name", "u")
     git(root, "config", "user.email", "u@e")
+    git(root, "config", "commit.gpgSign", "true")
     before = state_of(root)  # HEAD, branches, their logs and the index included
     with FakeOpenAI(fixes()) as server, open("/dev/full", "wb") as full:
         where = ["--output", "json", "--output-file", str(tmp_path / "r")]
@@ -214,3 +221,4 @@ def test_a_commit_that_nobody_hears_of_is_taken_back(root: Path, tmp_path: Path,
     written = json.loads((tmp_path / "r").read_text())
     assert (written["exit_code"], written["commit"], written["checkpoint"]) == (1, None, None)
     assert "+    return a + b" in written["patch"]
+    assert any("not signed" in warning for warning in written["warnings"])

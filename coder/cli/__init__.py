@@ -10,6 +10,8 @@ from typing import NoReturn
 from coder import __version__
 from coder.errors import CoderError, Exit, Interrupted
 
+OWE_A_RESULT = frozenset({"run", "ask", "triage"})  # commands that print one however they end
+
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """The program. Ends the process with an exit code of the contract, whatever happens inside."""
@@ -29,12 +31,17 @@ def exit_code(argv: list[str]) -> int:
     """`main` without leaving the process: the door where every error becomes a line and an exit code."""
     if argv == ["--version"]:  # click alone takes longer than all the rest of this
         return _print_version()
-    import click
-
     from coder.cli import doors
-    from coder.cli.commands import coder
 
     doors.guard_streams()
+    try:
+        if not OWE_A_RESULT.isdisjoint(argv):
+            doors.catch_signals()
+        import click
+
+        from coder.cli.commands import coder
+    except (Interrupted, KeyboardInterrupt) as stop:
+        return doors.interrupted(argv, getattr(stop, "exit", Exit.INTERRUPT))
     try:
         code = coder.main(args=argv, prog_name="coder", standalone_mode=False)
         doors.flush_stdout()

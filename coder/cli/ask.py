@@ -4,7 +4,6 @@ from typing import Any
 
 import click
 
-from coder.cli import doors
 from coder.cli.options import SharedOptions, gather
 from coder.cli.run import run_task
 from coder.session.outcome import Destination
@@ -18,5 +17,4 @@ from coder.session.outcome import Destination
 @click.pass_context
 def command(ctx: click.Context, /, question: str, **options: Any) -> int:
     """Answer a question about the repository. QUESTION may be `-` for standard input or `@FILE`."""
-    doors.catch_signals()
     return run_task(gather(ctx), question, Destination("nothing"), {**options, "no_test": True}, mode="ask")

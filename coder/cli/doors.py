@@ -6,10 +6,12 @@ Imports stay light: most of this runs only when something went wrong.
 import os
 import sys
 from collections.abc import Sequence
-
-import click
+from typing import TYPE_CHECKING
 
 from coder.errors import ApiError, CoderError, Exit
+
+if TYPE_CHECKING:
+    import click
 
 
 def guard_process() -> None:
@@ -78,7 +80,7 @@ def known_secrets() -> tuple[str, ...]:
     return tuple(value for name, value in os.environ.items() if any(part in name.upper() for part in names))
 
 
-def usage_error(argv: Sequence[str], error: click.ClickException) -> int:
+def usage_error(argv: Sequence[str], error: "click.ClickException") -> int:
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx else "coder"
     return _end(argv, Exit.USAGE, error.format_message(), f"see `{path} --help`")

@@ -34,7 +34,6 @@ def command(ctx: click.Context, /, task: str, **options: Any) -> int:
     destination = _destination(options)
     if options["tests"] and options["no_test"]:
         raise click.UsageError("--test and --no-test exclude each other", ctx)
-    doors.catch_signals()
     return run_task(gather(ctx), task, destination, options)
 
 

@@ -36,7 +36,6 @@ def command(ctx: click.Context, /, command: tuple[str, ...], **options: Any) -> 
         raise click.UsageError("a command and saved files exclude each other", ctx)
     if [*junit, *logs].count("-") > 1:
         raise click.UsageError("standard input can be read only once", ctx)
-    doors.catch_signals()
     return _triage(ctx, command, options)
 
 
