@@ -154,6 +154,13 @@ class Ledger:
                 usd, unpriced = usd + (call.usd or 0.0), unpriced + (call.usd is None)
         return float(usd), int(unpriced)
 
+    def last(self, session: str, role: str) -> Call | None:
+        """The newest call of a role in a session that was answered. Opens the file if need be."""
+        self.open()
+        where = "WHERE session = ? AND role = ? AND status = 'ok' ORDER BY id DESC LIMIT 1"
+        rows = self._select(f"SELECT {', '.join(_COLUMNS)} FROM calls {where}", (session, role))
+        return Call(*rows[0]) if rows else None
+
     def totals(
         self, by: By, *, session: str | None = None, since: float | None = None, main: Model | None = None
     ) -> tuple[Total, ...]:

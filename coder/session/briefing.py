@@ -8,23 +8,23 @@ from collections.abc import Collection, Mapping, Sequence
 from coder.agents.loop import usable_input
 from coder.config import ContextSettings, Settings
 from coder.context.behind import Behind
-from coder.context.plan import make_plan, shortlist
-from coder.context.render import render
+from coder.context.plan import make_plan, priced, shortlist
+from coder.context.render import render, render_beside
 from coder.context.shortlist import Shortlist
 from coder.context.tree import rules_for
 from coder.context.withheld import NO_RULES, Rules
 from coder.model.catalog import Catalog, Model
 from coder.repo.diff import render as render_patch
 from coder.repo.repository import Repository, Snapshot
+from coder.session.beside import Lengths, beside, with_entries
+from coder.session.project_rules import ProjectRules, project_rules
 from coder.session.recorded import Recorded
 from coder.session.summaries import maker_of
 from coder.session.verdict import told
 from coder.store import Places
 from coder.text import redact
-from coder.values import ContextPlan, Proposal, ReviewDecision
+from coder.values import ContextEntry, ContextPlan, Proposal, ReviewDecision
 
-RULES_FILE = "AGENTS.md"
-MAX_RULES_BYTES = 32_000
 MAX_DIFF_CHARS = 40_000
 PATIENCE_S = 8.0  # an index that takes longer is built behind the session
 BESIDE = 12_000  # tokens kept free beside the section for instructions, tools, the task and the first steps
@@ -49,6 +49,7 @@ class Briefing:
         self._seen_tree = ""
         self._remarks: list[str] = []
         self._chosen: tuple[str, ...] = ()
+        self._ahead: tuple[object, ContextPlan] | None = None
         self.plan: ContextPlan | None = None
         self.shown: ContextPlan | None = None  # the plan whose section stands in the conversation
         self.rules: Rules = NO_RULES  # what the user keeps back, as of the last turn's snapshot
@@ -83,36 +84,52 @@ class Briefing:
 
         Raises GitError where the tree that the model has seen is gone: `rebuild`, then open the turn again.
         """
-        self._chosen = tuple(chosen)
-        plan = self.make_plan(snapshot, task, chosen=chosen)
+        plan, self._ahead = self._look(snapshot, task, chosen), None
         self.rules = rules_for(self._repository, snapshot, self.settings.context.exclude)
         if self.shown is None:
-            messages, self.shown = [render(plan, self._rules(snapshot)), *self._remarks, task], plan
+            messages, self.shown = [render(plan, self._rules(snapshot, plan.entries)), *self._remarks, task], plan
         else:
             hidden = {*self.withheld, *(item.path for item in plan.withheld)}
-            messages = [*self._remarks, *self._changes(snapshot, hidden), task]
+            changes, told = self._changes(snapshot, hidden)
+            messages = [*self._remarks, *changes, *self._beside(snapshot, plan, told), task]
         self.plan, self._seen_tree, self._remarks = plan, snapshot.tree, []
+        self.shown = priced(self.shown.budget, self.shown.entries, plan.withheld, self._prices())
         return plan, messages
+
+    def lengths(self, snapshot: Snapshot, task: str, chosen: Sequence[str], conversation: int) -> Lengths:
+        """What `task` would add to a conversation of so many tokens, and what a new section would have. Blocking."""
+        assert self.shown is not None
+        plan = self._look(snapshot, task, chosen)
+        needed = sum(entry.tokens for entry in beside(self.shown, plan, self.pinned))
+        section = min(self.shown.total_tokens, conversation)
+        return Lengths(section, conversation - section, needed, plan.total_tokens)
+
+    def _look(self, snapshot: Snapshot, task: str, chosen: Sequence[str]) -> ContextPlan:
+        """The plan for `task`, made once for the start of a turn."""
+        self._chosen = tuple(chosen)
+        asked = snapshot.tree, task, self._chosen
+        if self._ahead is None or self._ahead[0] != asked:
+            self._ahead = asked, self.make_plan(snapshot, task, chosen=chosen)
+        return self._ahead[1]
 
     def rebuild(self, snapshot: Snapshot, task: str, most: int = 0) -> str:
         """The repository section anew, to stand in place of the old one; within `most` tokens if given. Blocking."""
         plan = self.make_plan(snapshot, task, most=most, chosen=self._chosen)
+        self.rules = rules_for(self._repository, snapshot, self.settings.context.exclude)
         self.plan = self.shown = plan
         self._seen_tree = snapshot.tree
         self._remarks.append(RENEWED)
-        return render(plan, self._rules(snapshot))
+        return render(plan, self._rules(snapshot, plan.entries))
 
     def make_plan(
         self, snapshot: Snapshot, task: str, *, exact: bool = False, most: int = 0, chosen: Sequence[str] = ()
     ) -> ContextPlan:
         """What the model would see of `snapshot` for `task`, never more than it takes as input."""
-        model = Catalog.load(self._places.config).get(self.settings.model)
-        prices = model.prices.get("default")
         return make_plan(
             self._repository,
             snapshot,
             task,
-            self._bounded(model, most),
+            self._bounded(most),
             self._places,
             pinned=self.pinned,
             dropped=self.dropped,
@@ -121,19 +138,26 @@ class Briefing:
             chosen=chosen,
             patience=PATIENCE_S,
             behind=self._behind,
-            usd_per_million=(prices.input, prices.cached) if prices else None,
+            usd_per_million=self._prices(),
         )
 
     def shortlist(self, snapshot: Snapshot, task: str) -> Shortlist:
         """What a selector would reread for `task`. Blocking."""
-        model = Catalog.load(self._places.config).get(self.settings.model)
-        context = self._bounded(model)
         return shortlist(
-            self._repository, snapshot, task, context, self._places, dropped=self.dropped, patience=PATIENCE_S
+            self._repository, snapshot, task, self._bounded(), self._places, dropped=self.dropped, patience=PATIENCE_S
         )
 
-    def _bounded(self, model: Model, most: int = 0) -> ContextSettings:
+    @property
+    def _model(self) -> Model:
+        return Catalog.load(self._places.config).get(self.settings.model)
+
+    def _prices(self) -> tuple[float, float] | None:
+        prices = self._model.prices.get("default")
+        return (prices.input, prices.cached) if prices else None
+
+    def _bounded(self, most: int = 0) -> ContextSettings:
         """The settings with a budget that the model can take beside the rest of a request."""
+        model = self._model
         room = min(most or self.settings.context.budget, usable_input(model) - BESIDE)
         return self.settings.context.model_copy(update={"budget": max(room, 1_000)})
 
@@ -163,27 +187,38 @@ class Briefing:
         if verdict := told(proposal, decision):
             self._remarks.append(verdict)
 
-    def _changes(self, snapshot: Snapshot, hidden: Collection[str]) -> list[str]:
-        """How the files differ from what the model last knew, as a diff. Withheld files are no part of it."""
+    def _beside(self, snapshot: Snapshot, plan: ContextPlan, told: Collection[str]) -> list[str]:
+        """The first files of `plan` that do not stand above (the section's, or `told` as new), as one message."""
+        assert self.shown is not None
+        new = beside(self.shown, plan, self.pinned, told)
+        if not new:
+            return []
+        before, after = self.shown.entries, with_entries(self.shown, new)
+        known = self._rules(snapshot, before)
+        rules = [each for each in self._rules(snapshot, after.entries) if each not in known]
+        self.shown = after
+        return [render_beside(new, rules)]
+
+    def _changes(self, snapshot: Snapshot, hidden: Collection[str]) -> tuple[list[str], frozenset[str]]:
+        """How the files differ from what the model last knew, as a diff; and the paths of new files that it tells
+        whole. Withheld files are no part of it."""
         files = [
             file
             for file in self._repository.diff(self._seen_tree, snapshot.tree)
             if not file.binary and file.path not in hidden and file.old_path not in hidden
         ]
         if not files:
-            return []
+            return [], frozenset()
         diff = redact(render_patch(files).decode("utf-8", "replace"))
         if len(diff) > MAX_DIFF_CHARS:
             paths = sorted({file.path for file in files})
-            return [f"[coder: files changed; read them before you edit them: {', '.join(paths[:200])}]"]
-        return [f"[coder: the files now differ from what you last saw by this diff.]\n{diff}"]
+            return [f"[coder: files changed; read them before you edit them: {', '.join(paths[:200])}]"], frozenset()
+        new = frozenset(file.path for file in files if file.kind == "added")
+        return [f"[coder: the files now differ from what you last saw by this diff.]\n{diff}"], new
 
-    def _rules(self, snapshot: Snapshot) -> str:
-        """AGENTS.md of a trusted repository: context for the model, never policy."""
-        if not self._trusted:
-            return ""
-        content = self._repository.read(snapshot.tree, RULES_FILE)
-        return "" if content is None else content[:MAX_RULES_BYTES].decode("utf-8", "replace")
+    def _rules(self, snapshot: Snapshot, entries: Sequence[ContextEntry]) -> ProjectRules:
+        """What a trusted repository says in AGENTS.md about files that are shown."""
+        return project_rules(self._repository, snapshot, self.rules, entries) if self._trusted else ()
 
 
 def still_reading(plan: ContextPlan) -> str:

@@ -1,0 +1,67 @@
+"""What a later turn needs beside the repository section, which stays as it is; and whether a new one would cost less.
+
+Pure arithmetic: the section is the prefix that the provider's cache holds, so it is changed only for a reason.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from coder.model.catalog import Prices
+from coder.values import ContextEntry, ContextPlan
+
+FIRST = 8  # files of a ranking that a later task is given at once; others it can read
+MOST_TOKENS = 8_000
+MARGIN = 0.95  # of the price of going on, that a new section must stay below
+
+
+def beside(
+    shown: ContextPlan, plan: ContextPlan, pinned: Collection[str] = (), told: Collection[str] = ()
+) -> tuple[ContextEntry, ...]:
+    """Of the first files of `plan`, `pinned` ones before, those whose text the model has not, within MOST_TOKENS.
+
+    `shown` is what stands in the conversation, `told` what its diffs hold whole. A repository that is shown whole
+    needs nothing beside.
+    """
+    if all(entry.mode == "full" for entry in shown.entries):
+        return ()
+    above = {entry.path for entry in shown.entries if entry.mode in ("full", "part")} | {*told}
+    texts = [entry for entry in plan.entries if entry.mode in ("full", "part")]
+    wanted = [entry for entry in texts if entry.path in pinned]
+    taken, room = [], MOST_TOKENS
+    for entry in dict.fromkeys([*wanted, *texts[:FIRST]]):
+        if entry.path not in above and entry.tokens <= room:
+            taken.append(entry)
+            room -= entry.tokens
+    return tuple(taken)
+
+
+def with_entries(shown: ContextPlan, new: Sequence[ContextEntry]) -> ContextPlan:
+    """`shown` and what was put beside it."""
+    paths = {entry.path for entry in new}
+    entries = (*(entry for entry in shown.entries if entry.path not in paths), *new)
+    return replace(shown, entries=entries, total_tokens=shown.total_tokens + sum(entry.tokens for entry in new))
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of a conversation: its section, all else, what a new task needs beside it, and a section made anew."""
+
+    section: int
+    rest: int
+    beside: int
+    renewed: int
+
+
+def renewal_is_cheaper(lengths: Lengths, prices: Prices, *, cached: float, steps: float) -> bool:
+    """Whether a new section costs less than going on, over a turn of `steps` requests.
+
+    `cached` is the share of what was sent before that the provider's cache still holds. A new section is paid for
+    whole once, with everything behind it.
+    """
+    old, more = lengths.section + lengths.rest, lengths.beside
+    new = lengths.renewed + lengths.rest
+    later = max(0.0, steps - 1)
+    first = old * (cached * prices.cached + (1 - cached) * prices.input) + more * prices.input
+    going_on = first + later * (old + more) * prices.cached
+    renewing = new * prices.input + later * new * prices.cached
+    return renewing < MARGIN * going_on
