@@ -16,6 +16,7 @@ from coder.values import ContextEntry, ContextMode
 
 LINE_TOKENS = 12  # of an outline's line, about
 LEAST_LINES = 8  # of an outline
+MOST_CONSIDERED = 5_000  # ranked files: no budget reaches beyond, and a tree may have a hundred thousand
 READ_AHEAD = 2  # times the budget: what is read and counted exactly, by rough size
 
 Read = Callable[[Sequence[Document]], Mapping[str, str]]
@@ -47,9 +48,8 @@ class Choice:
         read: Read,
         summaries: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._ranking = ranking
-        self._ranked = [corpus.documents[place] for place in ranking.order]
-        self._by_path = {document.path: document for document in self._ranked}
+        self._corpus, self._ranking = corpus, ranking
+        self._consider(ranking.order[:MOST_CONSIDERED])
         self._index, self._meter, self._read, self._summaries = index, meter, read, summaries
         self._symbols: dict[str, tuple[Symbol, ...]] = {}
         self._outlines: dict[str, str] = {}
@@ -60,6 +60,9 @@ class Choice:
     def entries(self, budget: int, pinned: Collection[str] = (), *, texts: bool = True) -> tuple[ContextEntry, ...]:
         """What is shown, best first. Without `texts` files in full carry none and nothing is explained: they are only
         accounted for."""
+        if unlikely := set(pinned) - self._by_path.keys():
+            rest = self._ranking.order[MOST_CONSIDERED:]
+            self._consider((*self._order, *(place for place in rest if self._corpus.documents[place].path in unlikely)))
         candidates = self._candidates(budget, pinned)
         modes = pack(candidates, budget, self, pinned)
         full = [document for document in self._ranked if modes.get(document.path) == "full"]
@@ -67,12 +70,18 @@ class Choice:
         costs = {candidate.path: candidate for candidate in candidates}
         return tuple(
             self._entry(place, modes[document.path], costs[document.path], shown.get(document.path, ""), explain=texts)
-            for place, document in zip(self._ranking.order, self._ranked, strict=True)
+            for place, document in zip(self._order, self._ranked, strict=True)
             if document.path in modes
         )
 
+    def _consider(self, order: tuple[int, ...]) -> None:
+        self._order = order
+        self._ranked = [self._corpus.documents[place] for place in order]
+        self._by_path = {document.path: document for document in self._ranked}
+        self._rank = {document.path: rank for rank, document in enumerate(self._ranked)}
+
     def _candidates(self, budget: int, pinned: Collection[str]) -> list[Candidate]:
-        scored = zip(self._ranking.order, self._ranked, strict=True)
+        scored = zip(self._order, self._ranked, strict=True)
         rough = [
             Candidate(
                 document.path, self._ranking.scores[place], document.size // 4, 0, self._meter.name(document.path)
@@ -114,7 +123,7 @@ class Choice:
 
     def symbols(self, path: str) -> tuple[Symbol, ...]:
         if path not in self._symbols:
-            start = self._ranked.index(self._by_path[path])
+            start = self._rank[path]
             ahead = self._ranked[start : start + 8]  # those asked for next, in one query
             found = self._index.symbols([document.key for document in ahead])
             for document in ahead:

@@ -77,12 +77,14 @@ class Past:
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """All files of a tree that may be shown, in the tree's order. `back` maps the others to why their content keeps
-    them from the model. `unread`: how many the index has yet to read; they are known by their names."""
+    them from the model. `unread`: how many the index has yet to read; they are known by their names. `called`: the
+    documents by what an import calls them, worked out by the first ranking (coder.context.imports)."""
 
     documents: tuple[Document, ...]
     past: Past
     back: dict[str, str] = field(default_factory=dict)
     unread: int = 0
+    called: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def load_corpus(index: Index, files: Sequence[File], history: History, rules: Rules = NO_RULES) -> Corpus:

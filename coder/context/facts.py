@@ -55,7 +55,7 @@ class Facts:
         return Facts(texts[0], texts[1], total, comments, names, lines, why, imports, symbols)
 
     def outline(self) -> tuple[Symbol, ...]:
-        return tuple(Symbol(*fields) for fields in json.loads(self.symbols))
+        return tuple(map(Symbol._make, json.loads(self.symbols)))
 
 
 def facts_key(oid: str, path: str) -> str:
@@ -91,7 +91,7 @@ def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
     counts = bytearray(3 * len(ids))
     for field, of_term in enumerate((everywhere, comments, names)):
         counts[field::3] = _capped([of_term.get(term, 0) for term in ids])
-    symbols = json.dumps([[s.first, s.last, s.depth, s.kind, s.name, s.signature] for s in found.symbols])
+    symbols = json.dumps(found.symbols)
     return Facts(
         ids.tobytes(),
         bytes(counts),

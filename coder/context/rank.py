@@ -4,6 +4,7 @@ The weights were fitted on 144 commits of 16 public repositories (message → fi
 checked on repositories left out of the fit. Scores are log-odds up to a constant.
 """
 
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -88,7 +89,7 @@ def rank(corpus: Corpus, task: Task) -> Ranking:
     signals["together"] = changes_together(corpus, likely)
     signals["imported"] = imported_by(corpus, likely)
     scores = weigh(corpus, signals)
-    order = sorted(range(len(documents)), key=lambda place: (-scores[place], documents[place].path))
+    order = sorted(range(len(documents)), key=[-score for score in scores].__getitem__)  # of equals the first path
     return Ranking(tuple(order), tuple(scores), signals, matches, likely)
 
 
@@ -116,7 +117,7 @@ def weigh(corpus: Corpus, signals: dict[str, Signal]) -> Signal:
 
 def shares(scores: Sequence[float]) -> dict[int, float]:
     """The likeliest documents, each with its share of the probability."""
-    order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))[:LIKELY]
+    order = heapq.nsmallest(LIKELY, range(len(scores)), key=[-score for score in scores].__getitem__)
     odds = {place: math.exp(scores[place] - scores[order[0]]) for place in order}
     total = math.fsum(odds.values())
     return {place: value / total for place, value in odds.items()}
@@ -124,7 +125,8 @@ def shares(scores: Sequence[float]) -> dict[int, float]:
 
 def imported_by(corpus: Corpus, likely: dict[int, float]) -> Signal:
     """How likely the files are that import a file."""
-    names = by_name(corpus.documents)
+    names = corpus.called or by_name(corpus.documents)
+    corpus.called.update(names)
     found = [0.0] * len(corpus.documents)
     for place, share in likely.items():
         others = targets(corpus.documents[place], names) - {place}

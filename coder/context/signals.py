@@ -6,6 +6,7 @@ of history compare the task with the messages of past commits.
 
 import heapq
 import math
+from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -43,23 +44,31 @@ def find_matches(documents: Sequence[Document], task: Task) -> tuple[Match, ...]
     sources = {place for place, document in enumerate(documents) if document.kind == "source"} or set(
         range(len(documents))
     )
+    words = [document.ids for document in documents]
+    names_of = [document.name for document in documents]
+    folders_of = [document.folders for document in documents]
     matches = []
     for term in task.terms:
-        hits = dict(_occurrences(documents, term.number))
-        names = frozenset(place for place, document in enumerate(documents) if term.number in document.name)
-        folders = frozenset(place for place, document in enumerate(documents) if term.number in document.folders)
+        number = term.number
+        hits = {place: _times(documents[place], at) for place, at in _holders(words, number)}
+        names = frozenset([place for place, name in enumerate(names_of) if number in name])
+        folders = frozenset([place for place, folder in enumerate(folders_of) if number in folder])
         known = len(sources & (hits.keys() | names))
         matches.append(Match(term, hits, names, folders, rarity(known, len(sources))))
     return tuple(matches)
 
 
-def _occurrences(documents: Sequence[Document], number: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
-    for place, document in enumerate(documents):
-        ids = document.ids
+def _holders(words: Sequence["array[int]"], number: int) -> Iterator[tuple[int, int]]:
+    """The documents that hold the term, and where among their own."""
+    for place, ids in enumerate(words):
         at = bisect_left(ids, number)
         if at < len(ids) and ids[at] == number:
-            everywhere, comments, names = document.counts[3 * at : 3 * at + 3]
-            yield place, (everywhere, comments, names)
+            yield place, at
+
+
+def _times(document: Document, at: int) -> tuple[int, int, int]:
+    everywhere, comments, names = document.counts[3 * at : 3 * at + 3]
+    return everywhere, comments, names
 
 
 def rarity(known: int, total: int) -> float:
