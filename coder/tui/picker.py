@@ -27,7 +27,9 @@ class Offer:
 class Foot(Row):
     """What has been typed, and the keys."""
 
-    typed = ""
+    def __init__(self) -> None:
+        super().__init__(id="choice")
+        self.typed = ""
 
     def line(self, width: int) -> Line:
         typed = ((f"{self.typed}▏  ", "text"),) if self.typed else ()
@@ -68,7 +70,8 @@ class Picker(ModalScreen[str]):
     def _rows(self, width: int) -> list[Line]:
         if not self._shown:
             return [(("nothing has this in its name", "muted"),)]
-        lead = min(max(len(offer.name) for offer in self._offers), width // 2)
+        beside = min(max(len(offer.words) for offer in self._offers), width // 2)
+        lead = min(max(len(offer.name) for offer in self._offers), max(8, width - beside - 4))
         rows: list[Line] = []
         for place, offer in enumerate(self._shown):
             name = clip(visible_line(offer.name), lead).ljust(lead)
