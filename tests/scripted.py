@@ -84,7 +84,7 @@ class Scripted:
     async def compact(self) -> None:
         self.chosen.append(("compact", ""))
 
-    async def run_tests(self) -> None:
+    async def run_tests(self, *, failed: bool = False) -> None:
         self.chosen.append(("test", "run"))
 
     async def ask_aside(self, question: str, on_text: Callable[[str], None]) -> str:

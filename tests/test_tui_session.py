@@ -14,7 +14,7 @@ from coder.repo.discover import discover
 from coder.session.checks import CheckOptions
 from coder.session.session import Session, SessionOptions
 from coder.store import find_places
-from tests.fake_openai import FakeOpenAI, free_text_call, text
+from tests.fake_openai import FakeOpenAI, forever, free_text_call, text, unauthorized
 from tests.screen_kit import Shown, drive
 from tests.scripted import telling
 from tests.work import CALC, FIX, FIXED, UNITTEST, make_repository
@@ -74,5 +74,21 @@ def test_a_comment_is_told_to_the_model_with_the_next_task(root: Path) -> None:
 
     with FakeOpenAI([free_text_call("apply_patch", FIX), text("add() now adds."), text("I will.")]) as server:
         use(root, server, act, CheckOptions())
-        assert "comment on calc.py: use operator.add" in str(server.requests[-1].body["input"])
+        assert "the user says of the hunk at line 1: use operator.add" in str(server.requests[-1].body["input"])
         assert not server.refusals
+
+
+def test_the_tests_run_again_on_the_screen_all_or_those_that_failed(root: Path) -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("/test failed")
+        await screen.sees("no test failed before", 30)
+        await screen.write("/test run")
+        await screen.sees("tests failed", 30)
+        await screen.sees("1 AssertionError: -1 != 5")
+        await screen.write("/test failed")
+        await screen.sees("of 1 failed test, 1 failed again", 30)
+        await screen.write("/open 2")
+        await screen.sees("there is no cause 2")
+
+    with FakeOpenAI(forever(unauthorized())) as server:
+        use(root, server, act, CheckOptions(commands=(UNITTEST,)))

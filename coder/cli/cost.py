@@ -29,7 +29,15 @@ def command(ctx: click.Context, by: str, output: str) -> int:
     totals = ledger.totals(cast(By, by), main=main)
     if ledger.complaint:
         doors.say(f"coder: warning: {ledger.complaint}")
-    click.echo(dump([asdict(total) for total in totals], indent=2) if output == "json" else _table(totals))
+    if output == "json":
+        click.echo(dump([asdict(total) for total in totals], indent=2))
+        return Exit.DONE
+    click.echo(_table(totals))
+    if (logs := ledger.logs()).triages:
+        click.echo(
+            f"failed test logs: {logs.raw_tokens:,} tokens, ${logs.raw_usd:.4f} for the main model to read; "
+            f"triaged: {logs.told_tokens:,} tokens, ${logs.usd:.4f}"
+        )
     return Exit.DONE
 
 

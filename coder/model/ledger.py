@@ -28,6 +28,13 @@ CREATE TABLE calls (
 CREATE INDEX calls_by_time ON calls (time);
 CREATE INDEX calls_by_session ON calls (session);
 """
+# Apart from the above, so that a ledger of before gets it too.
+LOGS = """
+CREATE TABLE IF NOT EXISTS logs (
+    id INTEGER PRIMARY KEY, time REAL NOT NULL, session TEXT NOT NULL, raw_tokens INTEGER NOT NULL,
+    told_tokens INTEGER NOT NULL, raw_usd REAL, usd REAL
+)
+"""
 VERSION = 1
 BUSY_MS = 250  # longer would be felt on the screen; what cannot be written now is written with the next call
 
@@ -63,6 +70,31 @@ class Call:
     attempt: int = 1
     status: str = "ok"
     predicted_tokens: int = 0  # of the input, that the cache should have held
+
+
+@dataclass(frozen=True, slots=True)
+class LogPrice:
+    """Logs of tests that failed, read by the triager: `usd` for its calls and the `told_tokens` that the main model
+    is given, beside `raw_usd` for the `raw_tokens` that the main model would have taken to read them itself. Prices
+    are None when unknown, tokens of long logs an estimate."""
+
+    time: float
+    session: str
+    raw_tokens: int
+    told_tokens: int
+    raw_usd: float | None
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogTotal:
+    """Triaged logs added up; prices count the known ones."""
+
+    triages: int = 0
+    raw_tokens: int = 0
+    told_tokens: int = 0
+    raw_usd: float = 0.0
+    usd: float = 0.0
 
 
 _COLUMNS = tuple(Call.__dataclass_fields__)
@@ -181,6 +213,23 @@ class Ledger:
         for row in rows:
             found[row["key"]] = _plus(found.get(row["key"]), row, main)
         return tuple(sorted(found.values(), key=lambda total: (-total.usd, total.key)))
+
+    def keep_log(self, price: LogPrice) -> None:
+        """Write what triaged logs came to; without a usable file nothing is kept of it."""
+        values = tuple(getattr(price, name) for name in LogPrice.__dataclass_fields__)
+        if self._execute(LOGS, ()) is not None:
+            marks = ", ".join("?" for _ in values)
+            self._execute(f"INSERT INTO logs ({', '.join(LogPrice.__dataclass_fields__)}) VALUES ({marks})", values)
+
+    def logs(self, *, session: str | None = None, since: float | None = None) -> LogTotal:
+        """The triaged logs of a session or since a time. Opens the file if need be."""
+        self.open()
+        where, values = _where(session, since)
+        if not self._select("SELECT 1 FROM sqlite_master WHERE name = 'logs'", ()):
+            return LogTotal()
+        sums = ", ".join(f"coalesce(sum({name}), 0)" for name in ("raw_tokens", "told_tokens", "raw_usd", "usd"))
+        rows = self._select(f"SELECT count(*), {sums} FROM logs {where}", values)
+        return LogTotal(*rows[0]) if rows else LogTotal()
 
     def close(self) -> None:
         if self._connection is not None:

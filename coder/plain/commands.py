@@ -3,14 +3,16 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from coder.errors import UserError
 from coder.events import EvidenceReady
 from coder.plain.console import Console
 from coder.plain.lines import cost_lines, evidence_lines, plan_lines
-from coder.plain.review import edit_text, show_diff
+from coder.plain.review import edit_text, run_editor, show_diff
 from coder.repo.checkpoint import UndoItem
+from coder.session.pointing import editor_words, find_place
 from coder.session.session import Session
 from coder.session.sessions import find_session, fork_session, list_sessions
 from coder.store import Places
@@ -146,9 +148,18 @@ def _diff(room: Room, rest: str) -> None:
 
 
 def _test(room: Room, rest: str) -> None:
+    if rest in ("run", "failed"):
+        room.wait(room.session.run_tests(failed=rest == "failed"))
+        if rest == "failed":
+            return
     tests = room.tests or EvidenceReady(Evidence())
     for line in evidence_lines(tests.evidence, tests.triage):
         room.console.show(line)
+
+
+def _open(room: Room, rest: str) -> None:
+    path, line = find_place(Path(room.root), room.tests.triage if room.tests else (), rest)
+    run_editor(room.console, lambda editor: editor_words(editor, path, line))
 
 
 def _plan(room: Room, rest: str) -> None:
@@ -222,7 +233,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("pin", "PATH", "show this file in full from now on", _pin),
     Command("drop", "PATH", "leave this file out from now on", _drop),
     Command("diff", "", "the last proposal again", _diff),
-    Command("test", "", "what the tests said, and the triage of failures", _test),
+    Command("test", "[run/failed]", "what the tests said; run them now, or only those that failed", _test),
+    Command("open", "[N]", "open $EDITOR where cause N of the failures is, or at PATH:LINE", _open),
     Command("undo", "[CHECKPOINT]", "take back what was applied last", _undo),
     Command("commit", "[MESSAGE]", "commit what was applied; without a message, edit one first", _commit),
     Command("rewind", "TURN", "conversation and files back to before a turn", _rewind),

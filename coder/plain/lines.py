@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from coder import events
 from coder.amounts import count
 from coder.model.ledger import Total
-from coder.session.checks import headline
+from coder.session.findings import headline
 from coder.session.spoken import plan_words, spoken
 from coder.values import ContextPlan, Evidence, TriageCard
 
@@ -40,9 +40,9 @@ def evidence_lines(evidence: Evidence, triage: Sequence[TriageCard]) -> list[str
         lines += [f"  the log is {report.log}"] if report.log and not report.ok else []
     for words, names in (("new failure", evidence.new_failures), ("fixed", evidence.fixed), ("flaky", evidence.flaky)):
         lines += [f"  {words}: {name}" for name in names[:MAX_NAMES]] + _more(len(names), MAX_NAMES, words)
-    for card in triage[:MAX_NAMES]:
+    for number, card in enumerate(triage[:MAX_NAMES], 1):
         cause = f", probably {card.cause.replace('_', ' ')}" if card.cause != "unknown" else ""
-        lines.append(f"  failure: {card.title}{cause}")
+        lines.append(f"  cause {number}: {card.title}{cause}")
         lines += [f"    at {path}:{line}" for path, line in card.locations[:3]]
         lines += [f"    {card.next_step}"] if card.next_step else []
     return lines

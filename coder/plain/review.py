@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from coder.plain.console import Console
@@ -165,20 +166,24 @@ def _edit(console: Console, choices: Choices, at: int) -> bool:
 
 def edit_text(console: Console, content: bytes, suffix: str) -> bytes | None:
     """`content` as it is after the person's editor; None where there is no editor or it failed."""
-    names = ("EDITOR", "VISUAL") if os.environ.get("TERM") == "dumb" else ("VISUAL", "EDITOR")
-    editor = next((os.environ[name] for name in names if os.environ.get(name)), "vi")
     with tempfile.TemporaryDirectory(prefix="coder-edit-") as place:  # 0700
         path = Path(place, f"edit{suffix}")
         path.write_bytes(content)
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the editor's now
-        try:
-            done = subprocess.run([*shlex.split(editor), str(path)], stdout=sys.stderr if console.scripted else None)
-        except (OSError, ValueError) as error:
-            console.say(f"cannot start the editor {editor!r}: {error}; set EDITOR")
-            return None
-        finally:
-            signal.signal(signal.SIGINT, before)
-        if done.returncode != 0:
-            console.say(f"the editor ended with exit code {done.returncode}")
-            return None
-        return path.read_bytes()
+        return path.read_bytes() if run_editor(console, lambda editor: [*shlex.split(editor), str(path)]) else None
+
+
+def run_editor(console: Console, words: Callable[[str], list[str]]) -> bool:
+    """Run what `words` makes of the person's editor, to its end; False where there is none or it failed."""
+    names = ("EDITOR", "VISUAL") if os.environ.get("TERM") == "dumb" else ("VISUAL", "EDITOR")
+    editor = next((os.environ[name] for name in names if os.environ.get(name)), "vi")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the editor's now
+    try:
+        done = subprocess.run(words(editor), stdout=sys.stderr if console.scripted else None)
+    except (OSError, ValueError) as error:
+        console.say(f"cannot start the editor {editor!r}: {error}; set EDITOR")
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if done.returncode != 0:
+        console.say(f"the editor ended with exit code {done.returncode}")
+    return done.returncode == 0

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coder.agents.subagents import Helpers
-from coder.agents.wrap import clip
+from coder.amounts import count
 from coder.config import Settings
-from coder.errors import Refused
+from coder.errors import Refused, UserError
 from coder.events import ApproveCommand, Ask, Emit, EvidenceReady, Notice
 from coder.repo.repository import Repository
 from coder.repo.trust import TrustStore
 from coder.sandbox import Sandbox, choose
-from coder.session.triage import triage_failures
+from coder.session.findings import describe
+from coder.session.triage import keep_price, triage_failures, triager_usd
 from coder.store import Places
-from coder.text import redact
-from coder.values import Approval, Evidence, TriageCard
+from coder.values import Approval, Evidence, TestReport, TriageCard
 from coder.verify.cluster import cluster
 from coder.verify.commands import TestCommand, detect, parse_command
-from coder.verify.runner import Verifier
+from coder.verify.runner import Verifier, by_itself
 
 SandboxMode = Literal["auto", "require", "off"]
 
@@ -63,6 +63,8 @@ class Checks:
         self._named: dict[str, tuple[TestCommand, ...]] = {}
         self._answers: dict[tuple[tuple[str, ...], ...], bool] = {}
         self._refusal = ""  # what the user said beside a no
+        self._note = ""
+        self._last: tuple[TestReport, ...] = ()
         self._evidence: dict[tuple[str, str], tuple[Evidence, tuple[TriageCard, ...]]] = {}
         self._opening: asyncio.Task[Sandbox] | None = None
         self.sandbox: Sandbox | None = None
@@ -154,21 +156,75 @@ class Checks:
         """What the tests say of `tree` against `snapshot`; status "not_run" where there is no approved command."""
         if (snapshot, tree) in self._evidence:
             return self._evidence[snapshot, tree]
-        commands = await self.approved(snapshot)
+        verifier, commands = await self._verifier(snapshot)
+        if verifier is None:
+            return Evidence(tree=tree, note=self._note), ()
+        return await self._weigh(verifier, commands, snapshot, tree)
+
+    async def again(self, base: str, *, failed: bool = False) -> Evidence:
+        """Run the tests on the files as they are now, whether or not they ran on them before; against the tree `base`,
+        or with nothing to compare to. Of a run of the `failed` only, the evidence says no more than that."""
+        tree = (await asyncio.to_thread(self._repository.snapshot)).tree
+        verifier, commands = await self._verifier(base or tree)
+        if verifier is None:
+            return Evidence(tree=tree, note=self._note)
+        if not failed:
+            return (await self._weigh(verifier, commands, base or tree, tree, alone=not base))[0]
+        allowed = {command.argv for command in commands}
+        before = [report for report in self._last if report.failures and report.command in allowed]
+        if not before:
+            raise UserError("no test failed before", "run all of them first")
+        evidence = await verifier.repeat(before, tree)
+        self._emit(Notice(compare_again(before, evidence.reports)))
+        return evidence
+
+    async def _verifier(self, tree: str) -> tuple[Verifier | None, tuple[TestCommand, ...]]:
+        """What runs the approved commands of `tree`; None, with `_note` saying why, where nothing may run."""
+        commands = await self.approved(tree)
         if not commands:
             why = self._refusal and f"the user did not let them run: {self._refusal}"
-            return Evidence(tree=tree, note=why or "no approved test command"), ()
+            self._note = why or "no approved test command"
+            return None, ()
         sandbox = await self._sandbox_for(commands)
         if sandbox is None:
-            return Evidence(tree=tree, note="there is no sandbox, and without one it was not approved"), ()
-        verifier = Verifier(self._repository, sandbox, self._settings, self._places, self._emit, self._session)
+            self._note = "there is no sandbox, and without one it was not approved"
+            return None, ()
+        chosen = self._repository, sandbox, self._settings, self._places, self._emit, self._session
+        return Verifier(*chosen), commands
+
+    async def _weigh(
+        self,
+        verifier: Verifier,
+        commands: tuple[TestCommand, ...],
+        snapshot: str,
+        tree: str,
+        *,
+        alone: bool = False,
+    ) -> tuple[Evidence, tuple[TriageCard, ...]]:
+        """`alone`: there is no change whose effect is asked for, so that no failure is called older than it."""
         evidence = await verifier.run(commands, snapshot, tree)
-        cards = cluster(evidence)
+        evidence = by_itself(evidence) if alone else evidence
+        cards = cluster(evidence, [file.path for file in self._repository.files(tree)])
         if cards and not all(report.ok for report in evidence.reports):
+            before = triager_usd(self._helpers)
             cards = await triage_failures(self._helpers, self._repository, snapshot, evidence, cards)
-        self._evidence[snapshot, tree] = evidence, cards
+            after = triager_usd(self._helpers)
+            spent = None if before is None or after is None else after - before
+            await keep_price(self._helpers, evidence, describe(evidence, cards), spent)
+        if evidence.status != "not_run":
+            self._evidence[snapshot, tree] = evidence, cards
+        self._last = evidence.reports
         self._emit(EvidenceReady(evidence, cards))
         return evidence, cards
+
+
+def compare_again(before: Sequence[TestReport], after: Sequence[TestReport]) -> str:
+    """What came of tests that had failed, in a sentence."""
+    names = [failure.name for report in before for failure in report.failures]
+    still = {failure.name for report in after for failure in report.failures}
+    passed = [name for name in names if name not in still]
+    told = f"of {count(len(names), 'failed test')}, {len(names) - len(passed):,} failed again"
+    return f"{told}; passed this time: {', '.join(passed[:10])}" if passed else told
 
 
 CONFIGURED = "configuration"
@@ -180,44 +236,3 @@ def named_by_repository(repository: Repository, tree: str, configured: Sequence[
         return tuple(TestCommand(parse_command(text), CONFIGURED) for text in configured)
     paths = [file.path for file in repository.files(tree)]
     return detect(paths, lambda path: repository.read(tree, path) or b"")
-
-
-MAX_REPORT = 12_000  # characters: about 3,000 tokens
-
-
-def headline(evidence: Evidence) -> str:
-    """The evidence in one sentence that cannot be misread: "passed" is said only where everything passed."""
-    if evidence.status == "not_run":
-        return f"Tests did not run: {evidence.note or 'no approved test command'}."
-    if evidence.status == "failed":
-        new = len(evidence.new_failures)
-        return f"Tests FAIL on the draft: {new} new failures." if new else "Tests FAIL on the draft."
-    if all(report.ok for report in evidence.reports):
-        return "All tests pass on the draft."
-    return f"No new failures on the draft; {len(evidence.preexisting)} tests fail as they did before the change."
-
-
-def describe(evidence: Evidence, cards: Sequence[TriageCard]) -> str:
-    """The evidence as the main model reads it: facts of the tool first, then the triage. Bounded by the clusters."""
-    if evidence.status == "not_run":
-        return headline(evidence)
-    lines = [headline(evidence)]
-    for report in evidence.reports:
-        end = "timed out" if report.timed_out else f"exit code {report.exit_code}"
-        lines.append(f"$ {' '.join(report.command)} -> {end}; {report.passed} passed, {report.failed} failed")
-    for title, names in (
-        ("new failures", evidence.new_failures),
-        ("failed before the change too", evidence.preexisting),
-        ("flaky", evidence.flaky),
-        ("fixed by the change", evidence.fixed),
-    ):
-        if names:
-            more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-            lines.append(f"{title}: {', '.join(names[:20])}{more}")
-    for card in cards:
-        lines += ["", f"## {card.title}"]
-        lines += [f"likely cause: {card.cause} ({card.confidence:.0%})"] if card.source == "model" else []
-        lines += [f"at {path}:{line}" for path, line in card.locations]
-        lines += [f"> {quote}" for quote in card.evidence]
-        lines += [card.next_step] if card.next_step else []
-    return clip(redact("\n".join(lines)), MAX_REPORT)

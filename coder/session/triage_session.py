@@ -4,7 +4,7 @@ judged by the small model. Nothing is edited.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from coder.agents.subagents import Helpers
 from coder.config import Settings
@@ -19,13 +19,14 @@ from coder.repo.repository import Repository, Snapshot
 from coder.sandbox import Sandbox, choose
 from coder.session.checks import SandboxMode
 from coder.session.disclosure import WHAT_LEAVES, tell_once
+from coder.session.findings import describe
 from coder.session.outcome import Outcome
-from coder.session.triage import find_ground, judge
+from coder.session.triage import find_ground, judge, keep_price, triager_usd
 from coder.store import Places, private_dir
 from coder.values import Evidence, FileDiff, TriageCard, Usage
 from coder.verify.cluster import cluster
 from coder.verify.commands import TestCommand
-from coder.verify.runner import Verifier
+from coder.verify.runner import Verifier, by_itself
 from coder.verify.saved import read_saved
 
 
@@ -91,11 +92,12 @@ class TriageSession:
         """Gather, group and judge. The report is the result, whatever it says."""
         self._emit(TurnStarted(1, task))
         self.evidence = await self._gather()
-        self.triage = cluster(self.evidence)
+        self.triage = cluster(self.evidence, [file.path for file in self._snapshot.files] if self._snapshot else ())
         if self.triage and self._has_model():
             helpers = Helpers(self._client, self._settings, self._emit, self.id)
             diff = await asyncio.to_thread(self._diff)
             self.triage = await judge(helpers, find_ground(self.evidence, diff, self._read), self.triage)
+            await keep_price(helpers, self.evidence, describe(self.evidence, self.triage), triager_usd(helpers))
         self._emit(EvidenceReady(self.evidence, self.triage))
         return Outcome(Exit.DONE, summarize(self.evidence, self.triage))
 
@@ -121,9 +123,7 @@ class TriageSession:
         found = await Verifier(*arguments).run([TestCommand(tuple(command), "flag")], tree, tree)
         if not found.reports:
             raise Failed(f"the command was not run: {found.note}", "see `coder doctor`")
-        if not any(report.failed for report in found.reports):
-            return found
-        return replace(found, status="failed", preexisting=())  # there is no change that they could be older than
+        return by_itself(found)
 
     def _has_model(self) -> bool:
         try:

@@ -13,6 +13,10 @@ class ApprovedPlan(str):
     """A waiting task that is a plan to be carried out."""
 
 
+class Retest(str):
+    """A waiting command that runs tests: "/test run", or "/test failed" for those that failed."""
+
+
 class Turns:
     """`ended` is called after the opening and after each turn, with what ended it early or None."""
 
@@ -73,7 +77,10 @@ class Turns:
     async def _run(self, session: SessionLike, task: str) -> None:
         fault: BaseException | None = None
         try:
-            await (session.carry_out(task) if isinstance(task, ApprovedPlan) else session.run(task))
+            if isinstance(task, Retest):
+                await session.run_tests(failed=task.endswith("failed"))
+            else:
+                await (session.carry_out(task) if isinstance(task, ApprovedPlan) else session.run(task))
         except (Exception, asyncio.CancelledError) as error:
             fault = error
         self._task = None

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from coder.values import Evidence, TestFailure, TriageCard, TriageCause
 
@@ -32,16 +32,19 @@ _CAUSES: tuple[tuple[re.Pattern[str], TriageCause], ...] = (
 )  # fmt: skip
 
 
-def cluster(evidence: Evidence) -> tuple[TriageCard, ...]:
-    """One card for each group of failures, new ones first, then by size. Paths in cards are as the trace has them,
-    relative to the repository where they lie in it."""
+def cluster(evidence: Evidence, paths: Collection[str] = ()) -> tuple[TriageCard, ...]:
+    """One card for each group of failures, new ones first, then by size. Paths in cards are those of the tree, as far
+    as one of its `paths` is meant for certain, else as the trace has them."""
     failures = [failure for report in evidence.reports for failure in report.failures]
     new = set(evidence.new_failures)
     groups: dict[tuple[bool, str, str, str], list[TestFailure]] = {}
     for failure in failures:
         groups.setdefault((failure.name in new, *_signature(failure)), []).append(failure)
     ordered = sorted(groups.values(), key=lambda group: (not any(f.name in new for f in group), -len(group)))
-    return tuple(_card(group, evidence) for group in ordered)
+    by_name: dict[str, list[str]] = {}
+    for path in paths:
+        by_name.setdefault(path.rpartition("/")[2], []).append(path)
+    return tuple(_card(group, evidence, by_name) for group in ordered)
 
 
 def _signature(failure: TestFailure) -> tuple[str, str, str]:
@@ -66,7 +69,7 @@ def _locations(failure: TestFailure) -> list[tuple[str, int]]:
     return list(dict.fromkeys(own)) or ([(failure.file, failure.line)] if failure.file else [])
 
 
-def _card(group: list[TestFailure], evidence: Evidence) -> TriageCard:
+def _card(group: list[TestFailure], evidence: Evidence, by_name: Mapping[str, list[str]]) -> TriageCard:
     first = group[0]
     locations = list(dict.fromkeys(place for failure in group for place in _locations(failure)))
     message = first.message.strip().partition("\n")[0][:160] or "failed"
@@ -78,7 +81,7 @@ def _card(group: list[TestFailure], evidence: Evidence) -> TriageCard:
         names,
         cause,
         0.5 if cause != "unknown" else 0.0,
-        tuple((_relative(path), line) for path, line in locations[:_MOST_LOCATIONS]),
+        tuple((_in_tree(path, by_name), line) for path, line in locations[:_MOST_LOCATIONS]),
         tuple(_quotes(group)),
         "",
         "rules",
@@ -102,5 +105,13 @@ def _quotes(group: Iterable[TestFailure]) -> list[str]:
     return [quote[:300] for quote in dict.fromkeys(quotes) if quote][:_MOST_EVIDENCE]
 
 
-def _relative(path: str) -> str:
-    return os.path.normpath(path)
+def _in_tree(path: str, by_name: Mapping[str, list[str]]) -> str:
+    """The path of the tree that a trace means: it may name a file of another machine's checkout, or, as Java and Go
+    do, without its directory."""
+    path = os.path.normpath(path)
+    namesakes = by_name.get(path.rpartition("/")[2], [])
+    if path in namesakes:
+        return path
+    longest = max((known for known in namesakes if path.endswith(f"/{known}")), key=len, default="")
+    inside = [known for known in namesakes if known.endswith(f"/{path}")]
+    return longest or (inside[0] if len(inside) == 1 else path)

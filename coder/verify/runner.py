@@ -68,6 +68,17 @@ class Verifier:
                 _base_reports.pop(self._base_key(command, snapshot), None)
         return Evidence(tree=tree, note="the working tree changed while the tests ran, so they prove nothing")
 
+    async def repeat(self, reports: Sequence[TestReport], tree: str) -> Evidence:
+        """Run the commands of `reports` on `tree` again, for the tests that failed in them where the runner can be
+        told so. It shows how those do now; of the tree it proves nothing, and the evidence says so."""
+        under = (await asyncio.to_thread(self._repository.snapshot)).tree
+        ground = _Ground(under, await asyncio.to_thread(self._masked, under))
+        found = []
+        for report in reports:
+            names = tuple(failure.name for failure in report.failures)
+            found.append(await self._once(TestCommand(report.command, "again"), ground, tree, "draft", names))
+        return Evidence(tree=tree, reports=tuple(found), note="only tests that failed before were run")
+
     async def _compare(self, command: TestCommand, ground: "_Ground", snapshot: str, tree: str) -> "_Run":
         draft = await self._once(command, ground, tree, "draft")
         base = None
@@ -159,6 +170,12 @@ def _weigh(tree: str, runs: Sequence[_Run]) -> Evidence:
         tuple(dict.fromkeys(name for run in runs for name in run.flaky)),
         f"no test was run by: {', '.join(silent)}" if silent else "",
     )
+
+
+def by_itself(evidence: Evidence) -> Evidence:
+    """The evidence of a tree that was compared with itself: there is no change that a failure could be older than."""
+    failed = any(report.failed for report in evidence.reports)
+    return dataclasses.replace(evidence, status="failed", preexisting=()) if failed else evidence
 
 
 def _good(run: _Run) -> bool:

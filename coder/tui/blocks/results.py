@@ -135,20 +135,20 @@ class Verdict(Block):
         rows = [marked(sign, evidence_words(self._evidence), width)]
         if self._evidence.note:
             rows += wrap_text(visible(self._evidence.note), "muted", width, ("  ", ""))
-        for card in self._cards:
-            rows += card_rows(card, width)
+        for number, card in enumerate(self._cards, 1):
+            rows += card_rows(card, width, number)
         return rows
 
 
-def card_rows(card: TriageCard, width: int) -> list[Line]:
-    """One cause of failures: what it is thought to be, where, and what to do next."""
+def card_rows(card: TriageCard, width: int, number: int) -> list[Line]:
+    """One cause of failures: what it is thought to be, where, and what to do next. /open NUMBER goes there."""
     cause = card.cause.replace("_", " ")
     head: list[Span] = [
         (visible_line(card.title), "bold text"),
         (f"  {cause}", "warn"),
         (f"  {count(len(card.tests), 'test')}  by {card.source}", "faint"),
     ]
-    rows: list[Line] = wrap(head, width, ("  ▪ ", "warn"))
+    rows: list[Line] = wrap(head, width, (f"  {number} ", "warn"))
     for path, line in card.locations:
         rows += wrap(((f"{visible_line(path)}:{line}", "name"),), width, ("    ", ""))
     if card.next_step:

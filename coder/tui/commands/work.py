@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coder.errors import UserError
@@ -10,7 +11,7 @@ from coder.events import Review
 from coder.text import visible_line
 from coder.tui.commands.command import Command, at_rest, with_session
 from coder.tui.confirm import Confirm
-from coder.tui.turns import ApprovedPlan
+from coder.tui.turns import ApprovedPlan, Retest
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -97,10 +98,21 @@ def compact(app: CoderApp, rest: str) -> None:
 
 
 def test(app: CoderApp, rest: str) -> None:
-    """Show the tests; with `run`, run them on the files as they are."""
+    """Show the tests; with `run` or `failed`, run them as a turn is run, so that Esc interrupts them."""
     app.side.open("tests")
-    if rest == "run" and at_rest(app, "the tests can be run"):
-        with_session(app, lambda session: session.run_tests())
+    if rest in ("run", "failed") and at_rest(app, "the tests can be run"):
+        app.submit(Retest(f"/test {rest}"))
+
+
+def open_place(app: CoderApp, rest: str) -> None:
+    from coder.session.pointing import editor_words, find_place
+    from coder.tui.editor import run
+
+    async def show(session: SessionLike) -> None:
+        path, line = find_place(Path(app.options.root), app.facts.triage, rest)
+        run(app, lambda editor: editor_words(editor, path, line))
+
+    with_session(app, show)
 
 
 def triage(app: CoderApp, rest: str) -> None:
@@ -225,7 +237,8 @@ COMMANDS = (
     Command("drop", "PATH", "Leave this file out from now on", choose("drop")),
     Command("model", "[NAME]", "The model that plans and edits, from the next turn on", model),
     Command("effort", "LEVEL", "How much it reasons: none, low, medium, high, xhigh", effort),
-    Command("test", "[run]", "What the tests said; `run` runs them on the files as they are", test),
+    Command("test", "[run/failed]", "What the tests said; `run` runs them, `failed` only those that failed", test),
+    Command("open", "[N]", "Open $EDITOR where cause N of the failures is, or at PATH:LINE", open_place),
     Command("triage", "", "What is behind the failures", triage),
     Command("diff", "", "Look at the last proposal again", diff),
     Command("undo", "[CHECKPOINT]", "Take back what was applied last", undo),

@@ -109,8 +109,8 @@ def tests_rows(facts: Facts, width: int) -> list[Line]:
         rows += [*wrap(((visible_line(shlex.join(facts.testing)), "text"),), width, ("○ ", "accent")), blank()]
     if facts.evidence is not None:
         rows += verdict_rows(facts.evidence, width)
-        for card in facts.triage:
-            rows += [blank(), *card_rows(card, width)]
+        for number, card in enumerate(facts.triage, 1):
+            rows += [blank(), *card_rows(card, width, number)]
         rows += evidence_rows(facts.evidence, width)
     else:
         for on, report in facts.reports:

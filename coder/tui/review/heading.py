@@ -78,8 +78,8 @@ def evidence(proposal: Proposal, width: int) -> list[Line]:
     for warning in proposal.warnings:
         rows += [*wrap_text(visible(warning), "warn", width, ("! ", "warn")), blank()]
     rows += verdict_rows(proposal.evidence, width)
-    for card in proposal.triage:
-        rows += [blank(), *card_rows(card, width)]
+    for number, card in enumerate(proposal.triage, 1):
+        rows += [blank(), *card_rows(card, width, number)]
     if proposal.summary:
         rows += [blank(), *wrap_text(visible(proposal.summary), "muted", width)]
     rows += evidence_rows(proposal.evidence, width)
