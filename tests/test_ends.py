@@ -161,11 +161,15 @@ def test_a_full_disk_behind_stdout_is_told_and_undone(root: Path, form: str, tmp
     assert (written["exit_code"], written["checkpoint"]) == (1, None)
 
 
-def test_a_result_file_that_cannot_be_written_undoes_the_change(root: Path) -> None:
+@pytest.mark.parametrize("flag", ["--output-file", "--junit"])
+def test_a_file_that_cannot_be_written_undoes_the_change_and_is_told(root: Path, flag: str) -> None:
     before = state_of(root)
     with FakeOpenAI(fixes()) as server:
-        ended = coder(root, "run", "mend", "--no-test", "--output-file", "/dev/full", env=server.environ())
+        flags = ["--no-test", flag, "/dev/full", "--output", "jsonl"]
+        ended = coder(root, "run", "mend", *flags, env=server.environ())
     assert (ended.code, state_of(root)) == (1, before)
+    assert "cannot write the result" in ended.lines[-1]["error"]["message"]
+    assert (ended.lines[-1]["checkpoint"], ended.err.count("cannot write")) == (None, 1)
 
 
 def test_closed_streams_change_nothing_of_the_work(root: Path) -> None:

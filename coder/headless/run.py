@@ -280,6 +280,10 @@ async def _deliver(run: _Run, code: Exit) -> int:
     _fill_session(run)
     try:
         _write_files(run)
+    except OSError as error:
+        code = _failed(run, Failed(f"cannot write the result: {error.strerror}"))
+        await _take_back(run)
+    try:
         _print_result(run, code)
         return code
     except BrokenPipeError:
