@@ -1,10 +1,12 @@
 """The other dialect and other models through the whole program: Chat Completions, text edits, fallback chains."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.fake_openai import (
+    Failure,
     FakeOpenAI,
     forever,
     free_text_call,
@@ -111,6 +113,22 @@ def test_a_structured_reply_out_of_form_goes_to_the_next_model(root: Path) -> No
         ended = coder(root, "triage", *flags, "--", *UNITTEST.split(), env=server.environ())
     assert (ended.code, ended.result["triage"][0]["source"]) == (0, "model"), ended.err
     assert {usage["model"] for usage in ended.result["usage"]} == {"gpt-5.4-nano", "gpt-5.4-mini"}
+
+
+def test_a_schema_that_the_server_rejects_leaves_the_rules_to_judge(root: Path) -> None:
+    body = {"error": {"message": "Invalid schema for response_format 'x': 'required' is missing", "code": "bad_schema"}}
+    with FakeOpenAI(forever(Failure(400, json.dumps(body).encode()))) as server:
+        ended = coder(root, "triage", *JSON, "--", *UNITTEST.split(), env=server.environ())
+        assert len(server.requests) == 1
+    assert (ended.code, ended.result["triage"][0]["source"]) == (0, "rules")
+    assert any("Invalid schema" in warning for warning in ended.result["warnings"])
+
+
+def test_another_tier_than_asked_for_is_said_in_the_result(root: Path) -> None:
+    with FakeOpenAI([text("In calc.py.").tier("default")]) as server:
+        ended = coder(root, "ask", "where?", "--set", "roles.coder.tier=flex", *JSON, env=server.environ())
+        assert server.requests[0].body["service_tier"] == "flex"
+    assert any("on tier 'default', asked for 'flex'" in warning for warning in ended.result["warnings"])
 
 
 def test_each_role_has_the_model_it_was_given(root: Path) -> None:

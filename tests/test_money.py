@@ -78,6 +78,16 @@ def test_the_days_limit_counts_what_other_sessions_spent(root: Path) -> None:
     assert "the day's limit" in second.result["error"]["message"]
 
 
+def test_a_clock_that_was_set_back_does_not_free_the_days_limit(root: Path) -> None:
+    with FakeOpenAI(forever(text("In calc.py.").using(output_tokens=10_000))) as server:
+        assert ask(root, server).code == 0
+        with sqlite3.connect(ledger()) as calls:
+            calls.execute("UPDATE calls SET time = time + 864000")
+        calls.close()
+        ended = ask(root, server, "--set", "limits.max_cost_per_day=0.05")
+        assert (ended.code, len(server.requests)) == (5, 1)
+
+
 def test_an_unknown_price_is_said_and_is_no_zero(root: Path) -> None:
     with FakeOpenAI(forever(text("In calc.py."))) as server:
         ended = ask(root, server, "--model", "mystery")

@@ -167,7 +167,9 @@ def _amount(value: Any) -> float:
 
 
 def _prices(value: Any) -> dict[str, Prices]:
-    return {str(tier): Prices(*map(_amount, three)) for tier, three in dict(value).items()}
+    if not isinstance(value, dict) or not all(isinstance(three, list) and len(three) == 3 for three in value.values()):
+        raise ValueError("prices are three amounts by tier, as in prices.default = [0.75, 0.075, 4.50]")
+    return {str(tier): Prices(*map(_amount, three)) for tier, three in value.items()}
 
 
 def _pair(value: Any) -> tuple[float, float]:
