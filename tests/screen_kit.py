@@ -71,6 +71,14 @@ class Shown:
             await self.pilot.pause(0.01)
         return self.text
 
+    async def settled(self) -> None:
+        """Wait until the screen stays as it is."""
+        before, same = "", 0
+        while same < 3:
+            await self.pilot.pause(0.02)
+            same = same + 1 if self.text == before else 0
+            before = self.text
+
     async def grace(self) -> None:
         """Let the half second pass in which a new question takes no keys."""
         await self.pilot.pause(GRACE_S + 0.1)

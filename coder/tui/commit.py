@@ -15,9 +15,10 @@ from coder.text import visible
 from coder.tui.keys import run_bound
 from coder.tui.lines import Line, wrap, wrap_text
 from coder.tui.row import Row, RowsView
+from coder.tui.status import Part, fit, join
 
 SUBJECT = 72  # columns; what git's own tools show of a subject without cutting it
-HINTS = "Enter commit   Shift+Enter new line   Ctrl+G editor   Esc back"
+HINTS = (("Enter", "commit"), ("Esc", "back"), ("Shift+Enter", "new line"), ("Ctrl+G", "editor"))
 
 
 class MessageText(TextArea):
@@ -72,7 +73,9 @@ class Subject(Row):
 
     def line(self, width: int) -> Line:
         length = len(self.screen.query_one(MessageText).text.partition("\n")[0])
-        return ((f"{length}/{SUBJECT}  ", "warn" if length > SUBJECT else "faint"), (HINTS, "muted"))
+        parts: list[Part] = [(0, [(f"{length}/{SUBJECT}", "warn" if length > SUBJECT else "muted")])]
+        parts += [(rank, [(key, "text"), (f" {words}", "muted")]) for rank, (key, words) in enumerate(HINTS)]
+        return tuple(join(fit(parts, width, "   "), "   "))
 
 
 class CommitScreen(ModalScreen[str]):
@@ -102,7 +105,7 @@ class CommitScreen(ModalScreen[str]):
         rows: list[Line] = []
         for text, style in self._words:
             rows += wrap_text(visible(text), style, width)
-        return [*wrap((("Commit", "bold text"),), width), *rows, (("", ""),)]
+        return [*wrap((("Commit", "bold text"),), width), *rows]
 
     def give(self) -> None:
         message = self.query_one(MessageText).text.strip()

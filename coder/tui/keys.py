@@ -90,7 +90,7 @@ REVIEW = (
     Key("review.search", "/", "search", "search paths and lines"),
     Key("review.beside", "s", "beside", "old and new side by side, and back"),
     Key("review.whole", "w", "whole", "long lines in full"),
-    Key("review.aside", "t", "aside", "files and evidence, where the screen is narrow"),
+    Key("review.aside", "t", "aside", "show or hide the files and the evidence"),
     Key("review.help", "?,f1", "help", "this help"),
     Key("review.apply", "enter", "apply", "apply what is accepted"),
     Key("review.commit", "m", "commit", "apply what is accepted and commit it, with a message you can edit"),

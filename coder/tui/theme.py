@@ -23,7 +23,7 @@ DARK = Theme(
     panel="#22262f",
     dark=True,
     variables={
-        "faint": "#5b616d",
+        "faint": "#6f7683",
         "muted": "#8f95a1",
         "added": "#182a20",
         "added-word": "#2a4d38",
@@ -60,7 +60,7 @@ LIGHT = Theme(
     panel="#e9e9e3",
     dark=False,
     variables={
-        "faint": "#a3a6ad",
+        "faint": "#80848c",
         "muted": "#666a73",
         "added": "#e3f4e6",
         "added-word": "#b5e0bf",

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.strip import Strip
 
 from coder.text import visible
 from coder.tui.highlight import language_of
@@ -15,6 +16,7 @@ from coder.tui.review.colours import CHUNK, colour
 from coder.tui.review.decisions import Decisions, Place
 from coder.tui.review.diff_text import LONG_LINE, DiffLine, DiffRow, FileText, fold, layout
 
+NAMED_COLUMNS = 50  # below this a path needs the room of the word for what was done to it
 BESIDE_COLUMNS = 70  # below this there is no room for two sides
 MARKS = {"accepted": ("✓", "good"), "rejected": ("✗", "bad"), "undecided": ("▌", "faint")}
 
@@ -120,6 +122,8 @@ class DiffView(LineView, can_focus=True):
             top = 0
         elif place[1] == 0 or self._first_of(place[0]) == place:
             top -= 1 + len(self._files[place[0]].notes)
+        else:
+            top -= 1  # below the row that names the file
         height = self.scrollable_content_region.height
         last = bisect_left(self._order, place) + 1
         end = self._tops[self._order[last]] if last < len(self._order) else len(self._rows)
@@ -171,6 +175,16 @@ class DiffView(LineView, can_focus=True):
 
     # ── drawing ──
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows in sight; where a file's own row is above them, it stands in place of the first."""
+        strips = super().render_lines(crop)
+        top = self.scroll_offset.y
+        if crop.y == 0 and strips and 0 < top < len(self._rows):
+            row = self._rows[top]
+            if row.kind not in ("gap", "file") and row.file >= 0:
+                strips[0] = self._draw(self._file_line(row.file, self._width)).crop(*crop.column_span)
+        return strips
+
     def line_at(self, y: int) -> Line:
         self.painted = True
         line = self._lines.get(y)
@@ -202,7 +216,7 @@ class DiffView(LineView, can_focus=True):
     def _file_line(self, number: int, width: int) -> Line:
         file = self._files[number]
         figures: list[Span] = [(f" +{file.diff.added}", "good panel"), (f" −{file.diff.removed} ", "bad panel")]
-        kind: Span = (f" {file.diff.kind}", "muted panel")
+        kind: Span = (f" {file.diff.kind}" if width >= NAMED_COLUMNS else "", "muted panel")
         room = width - 2 - sum(len(text) for text, _ in (*figures, kind))
         title = clip_left(file.title, room)
         gap = " " * max(0, room - cell_len(title))
