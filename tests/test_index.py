@@ -72,7 +72,7 @@ def test_without_a_writable_cache_the_index_lives_in_memory(tmp_path: Path):
     places = places_in(tmp_path)
     nowhere = Places(places.config, places.state, tmp_path / "file" / "cache")
     with Repository.open(root, places, "test") as repository, Index.open(nowhere) as index:
-        assert index.update(repository, repository.snapshot().files) == 0
+        assert index.update(repository, repository.snapshot().files) == []
 
 
 def test_an_index_that_another_process_writes_is_left_as_it_is(tmp_path: Path):

@@ -82,25 +82,28 @@ class Index:
         files: Iterable[File],
         progress: Progress = lambda done, total: None,
         patience: float = float("inf"),
-    ) -> int:
-        """Read what is not known yet, in worker processes and in the order given; returns how many are left.
+    ) -> list[File]:
+        """Read what is not known yet, in worker processes and in the order given; returns what is left.
 
         Where all of it should take longer than `patience` seconds only a first glance is taken.
         """
         missing = self._missing(files)
         if not missing:
-            return 0
-        size, done = sum(map(_bytes_read, missing.values())), 0
-        progress(0, len(missing))
+            return []
+        size, done, total = sum(map(_bytes_read, missing.values())), 0, len(missing)
+        progress(0, total)
         with Pool(size) as pool:
             expected = size / pool.bytes_per_second
             deadline = time.monotonic() + (2 * patience if expected <= patience else GLANCE_SECONDS)
-            for chunk in _chunks(missing):
-                done += self._store(_until(deadline, pool.read(_jobs(blobs, chunk))))
-                progress(done, len(missing))
+            for chunk in _chunks(dict(missing)):
+                read = self._store(_until(deadline, pool.read(_jobs(blobs, chunk))))
+                done += len(read)
+                progress(done, total)
+                for key in read:
+                    del missing[key]
                 if time.monotonic() > deadline:
                     break
-        return len(missing) - done
+        return list(missing.values())
 
     def _missing(self, files: Iterable[File]) -> dict[str, File]:
         wanted = {facts_key(file.oid, file.path): file for file in files if worth_reading(file.path, file.size)}
@@ -110,7 +113,7 @@ class Index:
                 del wanted[key]
         return wanted
 
-    def _store(self, read: Iterable[tuple[Job, Facts]]) -> int:
+    def _store(self, read: Iterable[tuple[Job, Facts]]) -> list[str]:
         facts, symbols = [], []
         for job, found in read:
             fields = (found.words, found.comment_words, found.name_words, found.lines, found.why, found.imports)
@@ -119,7 +122,7 @@ class Index:
         with self._transaction() as database:
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?,?,?,?)", facts)
             database.executemany("INSERT OR REPLACE INTO symbols VALUES (?,?)", symbols)
-        return len(facts)
+        return [key for key, *_ in facts]
 
     def facts(self, keys: Sequence[str]) -> Iterator[tuple[str, Facts]]:
         """The facts of those keys that are known, without their symbols."""

@@ -15,6 +15,7 @@ from coder.values import Withheld
 
 CODERIGNORE_BYTES = 256 * 1024
 LONG_TASK = 500  # characters
+MOST_UNREAD = 10_000  # files known by name only that are ranked
 _NO_FILE = {"120000": "symbolic link", "160000": "submodule"}
 
 
@@ -110,19 +111,26 @@ def load_tree(
     task: str = "",
 ) -> Corpus:
     """The corpus of sifted `files`, after the index has read what it did not know: all, or where that takes longer than
-    `patience` seconds some, those first whose paths hold a word of the task."""
-    unread = index.update(repository, likely_first(files, task) if task else files, progress, patience)
+    `patience` seconds some, the likely ones first. Of what is left then only MOST_UNREAD are part of it."""
     history = read_history(repository, repository.location.head, index)
-    corpus = load_corpus(index, files, history, rules)
-    return replace(corpus, unread=unread) if unread else corpus
+    ordered = likely_first(files, task, history.paths) if task else files
+    unread = index.update(repository, ordered, progress, patience)
+    if not unread:
+        return load_corpus(index, files, history, rules)
+    unlikely = {file.path for file in unread[MOST_UNREAD:]}
+    corpus = load_corpus(index, [file for file in files if file.path not in unlikely], history, rules)
+    return replace(corpus, unread=len(unread))
 
 
-def likely_first(files: Sequence[File], task: str) -> list[File]:
-    """The files whose paths hold a word of the task, then other code, then the rest."""
+def likely_first(files: Sequence[File], task: str, changed: Iterable[str] = ()) -> list[File]:
+    """The files whose paths hold a word of the task, then code that was `changed` before, other code, the rest."""
     wanted = {word.lower() for word in words(task[:LONG_TASK]) if len(word) > 3} - STOP - GENERIC
+    active = frozenset(changed)
 
     def place(file: File) -> int:
         path = file.path.lower()
-        return 0 if any(word in path for word in wanted) else 1 if is_code(path) else 2
+        if any(word in path for word in wanted):
+            return 0
+        return 3 if not is_code(path) else 1 if file.path in active else 2
 
     return sorted(files, key=place)
