@@ -1,11 +1,14 @@
 """Beside an ordinary turn: a section that is too long, exclusions, planning, compaction, choices."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from coder.config import ContextSettings, Settings
+from coder.context.tokens import count_tokens
 from coder.errors import ApiError, UserError
 from coder.session.session import Session
 from tests.conversation import User, told
@@ -56,11 +59,42 @@ def test_a_first_request_that_is_too_long_goes_out_again_with_half_the_section(u
     assert any("too long for the server" in notice for notice in user.notices())
 
 
-def test_a_section_is_halved_once_and_no_more(user: User, serve):
+def test_a_section_is_halved_until_it_fits_but_not_for_ever(user: User, serve):
     crowd(user)
-    server = serve([too_long()] * 5)
-    (ended,) = user.turns("one", "look")
-    assert isinstance(ended, ApiError) and len(server.requests) == 2
+    server = serve([too_long()] * 3 + [text("Fine.")] + [too_long()] * 9)
+    fine, ended = user.turns("one", "look", "again")
+    sizes = [len(told(body)[0]) for body in server.bodies()]
+    assert fine.summary == "Fine." and sizes[3] < sizes[2] < sizes[1] < sizes[0]
+    assert isinstance(ended, ApiError) and len(server.requests) <= 4 + 5
+
+
+def test_a_small_section_is_halved_too(user: User, serve):
+    server = serve([too_long(), text("Fine.")])
+    (outcome,) = user.turns("one", "look")
+    assert outcome.summary == "Fine." and len(told(server.bodies()[1])[0]) < len(told(server.bodies()[0])[0])
+
+
+def test_a_server_that_counts_more_is_never_sent_too_much(user: User, serve):
+    """It counts a tenth more than we do, and takes no more than 30,000 tokens."""
+    crowd(user)
+    user.places.config.mkdir(parents=True, exist_ok=True)
+    (user.places.config / "models.toml").write_text('[models."gpt-5.4-mini"]\nmax_input = 30_000\n')
+    asked: list[int] = []
+
+    def answer(body: dict[str, Any]):
+        asked.append(int(1.1 * count_tokens(json.dumps(body, ensure_ascii=False).replace("\\n", "\n"))))
+        if asked[-1] > 30_000:
+            return too_long(asked[-1])
+        if len(asked) == 25:
+            return text("Fine.")
+        read = {"files": [{"path": f"f{len(asked)}.py", "first": 1, "last": 80}]}
+        return tool_call("read_files", read).using(input_tokens=asked[-1])
+
+    user.settings = Settings(context=ContextSettings(budget=1_000_000, selector="off"))
+    server = serve(answer)
+    server.strict = False  # the conversation is compacted on the way
+    (outcome,) = user.turns("one", "look at all of them")
+    assert outcome.summary == "Fine." and 20_000 < max(asked) <= 30_000 and len(asked) == 25
 
 
 def test_a_session_with_a_halved_section_goes_on(user: User, serve):

@@ -15,26 +15,43 @@ from coder.errors import LimitReached
 from coder.model.messages import Reply, message_text, user_message
 
 KEPT = 0.25  # of the window, for the last steps that stay
+MAX_RATIO = 2.0  # of the provider's count to our estimate: more than this is a mistake of someone's
 MAX_LEDGER = 120_000  # characters of patches that stay verbatim
+
+
+class Scale:
+    """How the provider counts, beside our estimate. Never below it, so that nothing overflows by a good example."""
+
+    def __init__(self) -> None:
+        self.ratio = 1.0
+
+    def learn(self, estimated: int, counted: int) -> None:
+        self.ratio = min(max(1.0, counted / estimated), MAX_RATIO) if estimated else self.ratio
 
 
 class Window:
     """How many tokens the next request has: the provider's count of the last one, an estimate of what came since."""
 
-    def __init__(self, max_input: int, fixed: str) -> None:
+    def __init__(self, max_input: int, fixed: str, scale: Scale | None = None) -> None:
         self.max_input = max_input
         self.compactions = 0
+        self._scale = scale or Scale()
         self._fixed = estimate_tokens(fixed)
         self._tokens, self._items = self._fixed, 0
 
     def tokens(self, history: Sequence[dict[str, Any]]) -> int:
-        return self._tokens + sum(map(_tokens, history[self._items :]))
+        new = sum(map(_tokens, history[self._items :]))
+        if not self._items:
+            return int(self._scale.ratio * (self._tokens + new))
+        return self._tokens + int(self._scale.ratio * new)
 
-    def learn(self, reply: Reply, sent_items: int) -> None:
-        """Take over the provider's count for a request of `sent_items` items and the reply appended to it."""
+    def learn(self, reply: Reply, sent: Sequence[dict[str, Any]]) -> None:
+        """Take over the provider's count for a request of the items `sent` and the reply that is appended to it."""
         if reply.usage.input_tokens and not reply.usage.estimated:
+            if not self._items:
+                self._scale.learn(self._fixed + size(sent), reply.usage.input_tokens)
             self._tokens = reply.usage.input_tokens + reply.usage.output_tokens
-            self._items = sent_items + len(reply.items)
+            self._items = len(sent) + len(reply.items)
 
     def make_room(self, history: list[dict[str, Any]], edits: Sequence[str]) -> None:
         """Compact `history` in place if it does not fit. Raises LimitReached if it can't be made to fit."""

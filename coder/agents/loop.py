@@ -1,13 +1,13 @@
 """The turn on one page: ask the model, append whole steps, run what it called for, repeat. Growth goes elsewhere."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from coder import prompts
 from coder.agents.agent import Agent
 from coder.agents.calls import INTERRUPTED, Calls
-from coder.agents.compaction import Window
+from coder.agents.compaction import Scale, Window
 from coder.agents.text_edit import take_text_edit
 from coder.agents.tool import Desk
 from coder.amounts import count
@@ -35,11 +35,15 @@ SAID = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Checked before each call. `deadline` is on time.monotonic(), `max_input` in tokens; money is the client's."""
+    """Checked before each call. `deadline` is on time.monotonic(), `max_input` in tokens; money is the client's.
+
+    `scale` learns how the provider counts, and may outlive the turn.
+    """
 
     max_steps: int = 50
     deadline: float | None = None
     max_input: int = 258_000
+    scale: Scale = field(default_factory=Scale)
 
     def check(self, step: int) -> None:
         """Raises LimitReached if step `step` (from 1) may not be taken."""
@@ -71,7 +75,7 @@ async def run_turn(
     Raises LimitReached before a call that a limit forbids, and what the client raises. Whatever flies, and also when
     the turn is cancelled, `history` stays one that the provider accepts.
     """
-    calls, window = Calls(agent.usable, desk), Window(limits.max_input, agent.fixed_text)
+    calls, window = Calls(agent.usable, desk), Window(limits.max_input, agent.fixed_text, limits.scale)
     step, cut, refused_text, begun_with = 0, False, "", desk.draft.tree
     while True:
         step += 1
@@ -92,7 +96,7 @@ async def run_turn(
             return TurnEnd(reply.finish, reply.text, step)
         cut = False
         desk.emit(ReplyFinished(reply.text))
-        window.learn(reply, len(history))
+        window.learn(reply, history)
         outputs: dict[str, str] = {}
         try:
             await calls.run(reply.calls, outputs)

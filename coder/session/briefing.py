@@ -5,6 +5,7 @@ The conversation is append-only, so that the provider's prompt cache keeps hitti
 
 from collections.abc import Collection, Mapping, Sequence
 
+from coder.agents.compaction import Scale
 from coder.agents.loop import usable_input
 from coder.config import ContextSettings, Settings
 from coder.context.behind import Behind
@@ -48,6 +49,7 @@ class Briefing:
         self._trusted = trusted
         self._seen_tree = ""
         self._remarks: list[str] = []
+        self.scale = Scale()  # how the provider counts
         self._chosen: tuple[str, ...] = ()
         self._ahead: tuple[object, ContextPlan] | None = None
         self.plan: ContextPlan | None = None
@@ -158,8 +160,9 @@ class Briefing:
     def _bounded(self, most: int = 0) -> ContextSettings:
         """The settings with a budget that the model can take beside the rest of a request."""
         model = self._model
-        room = min(most or self.settings.context.budget, usable_input(model) - BESIDE)
-        return self.settings.context.model_copy(update={"budget": max(room, 1_000)})
+        cap = int(usable_input(model) / self.scale.ratio) - BESIDE
+        room = min(most or self.settings.context.budget, cap)
+        return self.settings.context.model_copy(update={"budget": max(room, 1 if most else 1_000)})
 
     def pin(self, path: str) -> None:
         self.pinned = (*(each for each in self.pinned if each != path), path)

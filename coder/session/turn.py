@@ -40,7 +40,7 @@ from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, Proposal, 
 
 Mode = Literal["edit", "ask", "plan"]
 
-LEAST_SECTION = 4_000  # tokens: a section smaller than this is not worth halving
+HALVINGS = 4  # of a section that is too long for the server: from the default budget down to 8,000 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,8 @@ class Turn:
         """The agent's turn, and up to `repair_rounds` more while its tests fail in new ways."""
         means = self._means
         agent, desk = agent_of(self._mode, means.settings), self._desk(draft)
-        limits = Limits(means.settings.limits.max_steps, max_input=usable_input(means.client.catalog.get(agent.model)))
+        room = usable_input(means.client.catalog.get(agent.model))
+        limits = Limits(means.settings.limits.max_steps, max_input=room, scale=means.briefing.scale)
         if self._mode == "edit":
             await means.checks.prepare(draft.snapshot.tree)
         seen: set[tuple[str, ...]] = set()
@@ -191,19 +192,22 @@ class Turn:
         return end
 
     async def _ask_agent(self, agent: Agent, desk: Desk, limits: Limits) -> TurnEnd:
-        """One run of the loop. If the server finds even the section too long, half of it goes, once and said aloud."""
+        """One run of the loop. While the server finds even the section too long, half of it goes, said aloud."""
         means = self._means
-        try:
-            return await run_turn(agent, means.client, means.history, desk, limits, means.key)
-        except ApiError as error:
-            shown = means.briefing.shown
-            if error.code not in TOO_LONG or shown is None or shown.total_tokens < LEAST_SECTION:
-                raise
-        desk.plan = await self._renew_section(desk.draft, shown.total_tokens // 2)
-        text = f"the repository section was too long for the server: {desk.plan.total_tokens:,} tokens are left of it"
-        means.emit(Notice(text, "warning"))
-        means.emit(ContextPlanned(desk.plan))
-        return await run_turn(agent, means.client, means.history, desk, limits, means.key)
+        for left in reversed(range(HALVINGS + 1)):
+            try:
+                return await run_turn(agent, means.client, means.history, desk, limits, means.key)
+            except ApiError as error:
+                shown = means.briefing.shown
+                if error.code not in TOO_LONG or shown is None or not left:
+                    raise
+                plan = desk.plan = await self._renew_section(desk.draft, shown.total_tokens // 2)
+                if plan.total_tokens >= shown.total_tokens:
+                    raise
+            text = f"the repository section was too long for the server: {plan.total_tokens:,} tokens are left of it"
+            means.emit(Notice(text, "warning"))
+            means.emit(ContextPlanned(plan))
+        raise AssertionError("the last of the tries returns or raises")
 
     def _desk(self, draft: Draft) -> Desk:
         means = self._means
