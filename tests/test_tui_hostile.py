@@ -34,7 +34,10 @@ from coder.events import (
     TurnStarted,
     UsageRecorded,
 )
+from coder.tui.blocks.beside import Aside, OwnCommand
 from coder.tui.door import ScreenOptions, TrustQuestion
+from coder.tui.picker import Offer, Picker
+from coder.tui.plan import PlanScreen
 from coder.values import (
     Checkpoint,
     ContextEntry,
@@ -146,7 +149,7 @@ def test_no_question_reaches_the_terminal_raw(question: Question) -> None:
         await screen.until(lambda: len(screen.app.screen_stack) == 2)
         await screen.grace()
         assert_harmless(screen)
-        for key in ("s", "w", "s", "u", "t", "c"):
+        for key in ("s", "w", "s", "u", "t", "c", "r"):
             await screen.press(key)
             assert_harmless(screen)
         screen.app.post_message(events.Paste(EVIL))
@@ -163,6 +166,40 @@ def test_a_repository_of_any_name_is_asked_about_harmlessly() -> None:
         assert_harmless(screen)
 
     drive(telling(), act, options=ScreenOptions(trust=TrustQuestion(EVIL, [EVIL], lambda: None)))
+
+
+async def in_a_picker(screen: Shown) -> None:
+    screen.app.push_screen(Picker(EVIL, [Offer(EVIL, EVIL, EVIL)]))
+
+
+async def in_a_plan(screen: Shown) -> None:
+    screen.app.push_screen(PlanScreen(EVIL))
+    await screen.pilot.pause(0)
+    screen.app.post_message(events.Paste(EVIL))
+
+
+async def beside(screen: Shown) -> None:
+    command, aside = OwnCommand(EVIL), Aside(EVIL)
+    for block in (command, aside):
+        screen.app.conversation.add(block)
+        block.feed(EVIL)
+        screen.app.conversation.changed(block)
+    command.finish(EVIL, 1, 0.1, EVIL)
+    screen.app.conversation.changed(command)
+
+
+async def in_a_folded_paste(screen: Shown) -> None:
+    screen.app.post_message(events.Paste("\n".join([EVIL] * 20)))
+
+
+@pytest.mark.parametrize("show", [in_a_picker, in_a_plan, beside, in_a_folded_paste])
+def test_nothing_beside_the_turn_reaches_the_terminal_raw(show: Callable[[Shown], Awaitable[None]]) -> None:
+    async def act(screen: Shown) -> None:
+        await show(screen)
+        await screen.until(lambda: "]52;c" in screen.text)
+        assert_harmless(screen)
+
+    drive(telling(), act)
 
 
 async def pasted(screen: Shown) -> None:

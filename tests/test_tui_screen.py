@@ -296,6 +296,12 @@ def test_the_palette_offers_the_commands() -> None:
         await screen.pilot.pause(0.1)
         await screen.press(*"cost")
         await screen.sees("Tokens and money by role and model")
+        await screen.press("escape", "ctrl+p")
+        await screen.pilot.pause(0.1)
+        await screen.press(*"pin")
+        await screen.sees("Show this file in full from now on")
+        await screen.press("enter")
+        await screen.until(lambda: screen.app.composer.text == "/pin ")  # it needs a word more
 
     drive(telling(), act)
 

@@ -12,6 +12,7 @@ from coder.plain.console import Console
 from coder.plain.lines import cost_lines, evidence_lines, plan_lines
 from coder.plain.review import edit_text, run_editor, show_diff
 from coder.repo.checkpoint import UndoItem
+from coder.session.export import export_session
 from coder.session.pointing import editor_words, find_place
 from coder.session.session import Session
 from coder.session.sessions import find_session, fork_session, list_sessions
@@ -48,7 +49,11 @@ class Command:
 
 
 def run_command(room: Room, text: str) -> bool:
-    """Run the command that `text` names. False where it names none but may be a path that begins a task."""
+    """Run the command that `text` names, or what stands after a `!`. False where it names none but may be a path that
+    begins a task."""
+    if text.startswith("!"):
+        _own(room, text[1:].strip())
+        return True
     name, _, rest = text[1:].partition(" ")
     command = next((command for command in COMMANDS if command.name == name), None)
     if command is None and not name.isalpha():
@@ -63,6 +68,7 @@ def run_command(room: Room, text: str) -> bool:
 def _help(room: Room, rest: str) -> None:
     for command in COMMANDS:
         room.console.say(f"{f'/{command.name} {command.usage}'.strip():<22} {command.summary}")
+    room.console.say(f"{'!COMMAND':<22} run a command of your own in the sandbox, after a yes")
     room.console.say("A backslash at the end of a line goes on in the next. Ctrl-C stops a turn, Ctrl-D leaves.")
 
 
@@ -220,6 +226,28 @@ def _sessions(room: Room, rest: str) -> None:
         room.console.show(f"{info.id}  {when}  {info.status}  {visible_line(info.title or info.task, 60)}{here}")
 
 
+def _export(room: Room, rest: str) -> None:
+    name = rest or f"session-{room.session.id}.md"
+    export_session(room.places, room.session.id, name)
+    room.console.say(f"this session was written to {name}")
+
+
+def _btw(room: Room, rest: str) -> None:
+    if not rest:
+        raise UserError("what is the question?", "as in: /btw what does parse() return?")
+    room.wait(room.session.ask_aside(rest, room.console.stream))
+    room.console.stream("\n")
+
+
+def _own(room: Room, line: str) -> None:
+    """A command of the user's own, in the sandbox."""
+    if not line:
+        raise UserError("which command?", "as in: !git log --oneline -5")
+    end = room.wait(room.session.command(line, room.console.stream))
+    words = "was stopped" if end.exit_code is None else f"ended with {end.exit_code}"
+    room.console.say(f"it {words}; the model is told with your next task")
+
+
 def _quit(room: Room, rest: str) -> None:
     room.leaving = True
 
@@ -245,5 +273,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("sessions", "", "sessions of this repository", _sessions),
     Command("rename", "TITLE", "name this session", _rename),
     Command("fork", "", "a second session with this history", _fork),
+    Command("export", "[FILE]", "write this session to a file, as Markdown or, named .json, as JSON", _export),
+    Command("btw", "QUESTION", "a side question; the conversation stays as it is", _btw),
     Command("quit", "", "leave", _quit),
 )

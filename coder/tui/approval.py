@@ -8,11 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input
 
 from coder.events import ApproveCommand
 from coder.text import visible
 from coder.tui.confirm import Paragraph
+from coder.tui.foot_line import FootLine
 from coder.tui.grace import Grace
 from coder.tui.lines import Line, Span, wrap, wrap_text
 from coder.tui.row import Row, RowsView
@@ -74,13 +74,10 @@ class Approve(ModalScreen[Approval]):
         with Vertical(id="box"):
             yield RowsView(self._rows, id="words")
             yield self._answers
-            reason = Input(placeholder="why not? the model is told", id="reason", compact=True)
-            reason.display = False
-            yield reason
+            yield FootLine(self._refuse)
 
     def on_mount(self) -> None:
-        self.query_one(Input).cursor_blink = False
-        self.set_focus(None)
+        self.query_one(FootLine).cursor_blink = False
         self.call_after_refresh(self.grace.start)
 
     def _rows(self, width: int) -> list[Line]:
@@ -107,21 +104,18 @@ class Approve(ModalScreen[Approval]):
         if key != "r":
             self.dismiss(Approval(SCOPES[key]))  # type: ignore[arg-type]
             return
-        reason = self.query_one(Input)
-        reason.display = True
-        self.set_focus(reason)
+        self.query_one(FootLine).open("why not? the model is told", "")
 
     def action_back(self) -> None:
-        reason = self.query_one(Input)
+        reason = self.query_one(FootLine)
         if reason.display:
             reason.display = False
             self.set_focus(None)
         else:
             self.dismiss(Approval())
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.dismiss(Approval("no", event.value.strip()))
+    def _refuse(self, reason: str) -> None:
+        self.dismiss(Approval("no", reason.strip()))
 
     def action_move(self, step: int) -> None:
         self._answers.at = (self._answers.at + step) % len(self._answers.answers)

@@ -1,6 +1,7 @@
 """The parts of the screen by name, and what its keys do to them."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App, SystemCommand
@@ -97,9 +98,15 @@ class Hands(App[int]):
     def action_command(self, name: str) -> None:
         commands.run(cast("CoderApp", self), f"/{name}")
 
+    def action_pick(self, name: str, usage: str) -> None:
+        """A command that was chosen by its name: run, or written into the composer where it needs a word more."""
+        if usage.startswith("[") or not usage:
+            self.action_command(name)
+        else:
+            self.composer.put(f"/{name} ")
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette offers what `/` does."""
         for command in commands.COMMANDS:
-            yield SystemCommand(
-                f"/{command.name}", command.summary, lambda name=command.name: self.action_command(name)
-            )
+            pick = partial(self.action_pick, command.name, command.usage)
+            yield SystemCommand(f"/{command.name}", command.summary, pick)

@@ -60,7 +60,7 @@ class Picker(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield RowsView(lambda width: [((clip(self._title, width), "bold text"),), (("", ""),)], id="title")
+            yield RowsView(lambda width: [((clip(visible_line(self._title), width), "bold text"),), (("", ""),)], id="title")
             yield RowsView(self._rows, id="words")
             yield self._foot
 

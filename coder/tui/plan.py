@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -50,6 +51,26 @@ class PlanHints(Row):
         return tuple(join(fit(parts, width, "   "), "   "))
 
 
+class PlanText(TextArea):
+    """What is pasted is made visible: a text area draws what it holds as it is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            visible(text),
+            id="plan",
+            soft_wrap=True,
+            show_line_numbers=False,
+            compact=True,
+            highlight_cursor_line=False,
+        )
+        self.cursor_blink = False
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        self.insert(visible(event.text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
 class PlanScreen(ModalScreen[Verdict]):
     """`asked`: it came by itself at the end of a turn, so that keys typed before must not decide."""
 
@@ -58,31 +79,22 @@ class PlanScreen(ModalScreen[Verdict]):
     def __init__(self, plan: str, *, asked: bool = False) -> None:
         super().__init__()
         self.grace = Grace() if asked else None
-        self._plan = visible(plan.strip())
+        self._plan = plan.strip()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield Heading(id="heading")
-            yield TextArea(
-                self._plan,
-                id="plan",
-                soft_wrap=True,
-                show_line_numbers=False,
-                compact=True,
-                highlight_cursor_line=False,
-            )
+            yield PlanText(self._plan)
             yield PlanHints(id="choice")
 
     def on_mount(self) -> None:
-        text = self.query_one(TextArea)
-        text.cursor_blink = False
-        self.set_focus(text)
+        self.set_focus(self.query_one(PlanText))
         if self.grace is not None:
             self.call_after_refresh(self.grace.start)
 
     @property
     def text(self) -> str:
-        return self.query_one(TextArea).text.strip()
+        return self.query_one(PlanText).text.strip()
 
     def action_decide(self, what: Literal["go", "revise", "later"]) -> None:
         if self.text or what == "later":
@@ -96,4 +108,4 @@ class PlanScreen(ModalScreen[Verdict]):
         except CoderError as error:
             self.app.notify(visible(f"{error.message} {error.hint}"), severity="error", markup=False)
         else:
-            self.query_one(TextArea).text = visible(written.decode("utf-8", "replace")).strip()
+            self.query_one(PlanText).text = visible(written.decode("utf-8", "replace")).strip()
