@@ -4,8 +4,7 @@ A repository that fits the budget is shown whole, without index or workers. Othe
 default budget of 128,000 tokens is a choice (`context.budget`): at gpt-5.4-mini's prices it costs about 0.10 USD cold
 and 0.01 USD from the cache, while recall over long contexts is weak (OpenAI MRCR v2, eight needles at 64k to 128k:
 47.7 % for mini, 86.0 % for the full model), so a window twice as large buys a few per cent of coverage for twice the
-money and more distraction. Input is capped at 272,000 tokens whatever the window's name says: 128,000 are kept for
-output.
+money and more distraction. The caller bounds the budget by what the model really takes as input.
 """
 
 import hashlib
@@ -27,7 +26,6 @@ from coder.context.withheld import Rules
 from coder.store import Places
 from coder.values import ContextEntry, ContextPlan, Withheld
 
-HARD_CAP = 258_000  # 272,000 less instructions, tools, the first steps and the error of local counting
 FILE_OVERHEAD = 12  # tokens of the tags around a file, beside its path
 ESTIMATE_MARGIN = 1.25  # the estimate's error on real repositories, with room to spare
 MOST_BYTES_PER_TOKEN = 6  # no repository of text has more on average (Python code: 4.65)
@@ -64,7 +62,7 @@ def make_plan(
     is told to read the rest.
     """
     rules, sifted = _look(repository, snapshot, settings, dropped, exclude)
-    budget = min(settings.budget, HARD_CAP)
+    budget = settings.budget
     entries, back = _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact)
     unread = 0
     if entries is None:
@@ -93,7 +91,7 @@ def shortlist(
 ) -> Shortlist:
     """The files that `make_plan` would rank first, for a selector to reread; empty where everything fits. Blocking."""
     rules, sifted = _look(repository, snapshot, settings, dropped)
-    budget = min(settings.budget, HARD_CAP)
+    budget = settings.budget
     if _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact=False)[0] is not None:
         return Shortlist()
     with Index.open(places) as index:
