@@ -80,7 +80,8 @@ class OwnCommands:
 
     def _tell_model(self, line: str, code: int | None, said: str) -> None:
         end = "stopped" if code is None else f"exit code {code}"
-        remark = prompts.fill("command", output=wrap(f"output of {shlex.quote(line)}, {end}", said))
+        output = wrap(f"output of {shlex.quote(line)}, {end}", said)
+        remark = prompts.fill("command", output=output)
         self._means.briefing.remark(remark)
         self._means.recorder.note("remark", text=remark)
 
