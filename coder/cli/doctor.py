@@ -105,7 +105,8 @@ def _models(setup: Setup) -> Iterator[Finding]:
 
 def _sandbox(setup: Setup) -> Iterator[Finding]:
     sandbox = asyncio.run(choose("auto", setup.settings.sandbox, setup.places))
-    yield Finding("sandbox", "ok", f"{sandbox.tier} (self-test {sandbox.checks})")
+    limits = f"; {sandbox.limits}" if sandbox.limits else ""
+    yield Finding("sandbox", "ok", f"{sandbox.tier} (self-test {sandbox.checks}){limits}")
 
 
 def _places(setup: Setup) -> Iterator[Finding]:

@@ -54,7 +54,8 @@ async def choose(
 
 
 _LIMITS = {
-    "landlock": "runs in a copy at another path, without sockets, terminals or /tmp of its own",
+    "landlock": "runs in a copy at another path, without sockets (loopback too), terminals and a /tmp of its own; the"
+    " command lines of the machine's processes can be read; all other bounds are kept by a watcher, not by the kernel",
     "seatbelt": "runs in a copy at another path; services of this machine stay reachable on loopback",
 }
 

@@ -144,6 +144,8 @@ class Checks:
         sandbox = await choose(self._options.sandbox, self._settings.sandbox, self._places)
         if sandbox.tier == "none":
             self._emit(Notice("tests run without a sandbox, as --sandbox off asks", "warning"))
+        elif sandbox.limits:
+            self._emit(Notice(f"the sandbox is {sandbox.tier}: it {sandbox.limits}", "warning"))
         return sandbox
 
     async def close(self) -> None:
