@@ -168,10 +168,26 @@ def _open_or_renew(path: Path, schema: str, version: int) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError:
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        os.replace(path, path.with_name(path.name + ".set-aside"))
+        _set_aside(path)
         return _open_database(path, schema, version)
+
+
+def set_aside(path: Path) -> None:
+    """Put away a database that was found to be damaged after it was opened; the next opening makes a new one."""
+    with locked(path.with_name(f"{path.name}.lock")):
+        _set_aside(path)
+
+
+def aside_of(path: Path) -> Path:
+    """Where a database goes that cannot be used."""
+    return path.with_name(path.name + ".set-aside")
+
+
+def _set_aside(path: Path) -> None:
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # another process was faster
+        os.replace(path, aside_of(path))
 
 
 def _open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:

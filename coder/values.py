@@ -164,7 +164,7 @@ class Withheld:
 class ContextPlan:
     """What the model sees of the repository. Prices in USD; None when the model's price is unknown.
 
-    `unread` of `files` the index had not read yet: they were judged by their names alone."""
+    `unread` of `files` the index had not read yet: they were judged by their names alone. `notes` are for the user."""
 
     budget: int
     total_tokens: int
@@ -174,6 +174,7 @@ class ContextPlan:
     cached_usd: float | None = None
     unread: int = 0
     files: int = 0
+    notes: tuple[str, ...] = ()
 
 
 # ── money ────────────────────────────────────────────────────────────────────────────────────────

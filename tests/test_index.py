@@ -25,7 +25,7 @@ from coder.context.withheld import NO_RULES
 from coder.repo.repository import Repository
 from coder.store import Places
 from coder.values import ContextPlan
-from tests.context_kit import project
+from tests.context_kit import plan_of, project
 from tests.desk import places_in
 
 
@@ -64,6 +64,18 @@ def test_a_damaged_or_foreign_index_is_set_aside_and_built_again(tmp_path: Path,
         with sqlite3.connect(path) as database:
             database.execute("CREATE TABLE theirs (x)")
     assert facts_of(root) == (5, 5)
+
+
+def test_an_index_damaged_within_is_set_aside_built_again_and_told(tmp_path: Path):
+    root = project(tmp_path)
+    first = plan_of(root, "draw", 2_000)
+    path = tmp_path / "cache" / "context.sqlite"
+    with path.open("r+b") as file:  # behind the head that is looked at when it is opened
+        file.seek(4_096)
+        file.write(b"\xff" * (path.stat().st_size - 4_096))
+    plan = plan_of(root, "draw", 2_000)
+    assert plan.notes == (f"the index was damaged or of another version: it is now {path}.set-aside, and built anew",)
+    assert (first.notes, plan.entries) == ((), first.entries)
 
 
 def test_without_a_writable_cache_the_index_lives_in_memory(tmp_path: Path):

@@ -135,9 +135,7 @@ def plan_text(plan: ContextPlan) -> str:
     lines += [f"{mode:<8}{sum_['tokens']:>9,}  {sum_['files']:,} files" for mode, sum_ in totals(plan).items()]
     if plan.cold_usd is not None and plan.cached_usd is not None:
         lines.append(f"price of sending it once: ${plan.cold_usd:.4f} cold, ${plan.cached_usd:.4f} cached")
-    if plan.unread:
-        read = f"{plan.files - plan.unread:,} of {plan.files:,} files"
-        lines.append(f"the index has read {read}; the others were judged by their names")
+    lines += (visible_line(note) for note in plan.notes)
     if plan.withheld:
         lines += ["", "withheld:"]
         lines += [f"  {visible_line(item.path)}: {item.why}" for item in plan.withheld]

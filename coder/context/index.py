@@ -9,13 +9,15 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from coder.context.facts import Facts, facts_key, read_bytes, worth_reading
 from coder.context.pool import Job, Pool
-from coder.store import Places, open_database
+from coder.store import Places, aside_of, open_database, set_aside
 
-VERSION = 2
+FILE, VERSION = "context.sqlite", 3
+RENEWED = "the index was damaged or of another version: it is now {}, and built anew"
 CHUNK_BYTES, CHUNK_FILES = 4_000_000, 1_000  # contents held in memory at a time while indexing
 GLANCE_SECONDS = 0.5
 MANY = 500  # values in one SQL statement
@@ -53,17 +55,26 @@ class Blobs(Protocol):
 
 
 class Index:
-    """The open database. Without a writable cache directory it lives in memory, for this process only."""
+    """The open database. Without a writable cache directory it lives in memory, for this process only.
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    `note`: "" or what the user should know of it.
+    """
+
+    def __init__(self, database: sqlite3.Connection, note: str = "") -> None:
         self._database = database
+        self.note = note
 
     @classmethod
     def open(cls, places: Places) -> "Index":
+        path = places.cache / FILE
+        before = _changed(aside_of(path))
         try:
-            return cls(open_database(places.cache / "context.sqlite", _SCHEMA, VERSION))
+            database = open_database(path, _SCHEMA, VERSION)
         except sqlite3.OperationalError:
-            return cls(_in_memory())
+            return cls(_in_memory(), f"the index is not kept: {path} cannot be written")
+        if _changed(aside_of(path)) != before:
+            _renewed[path] = RENEWED.format(aside_of(path))
+        return cls(database, _renewed.get(path, ""))
 
     def close(self) -> None:
         self._database.close()
@@ -187,6 +198,34 @@ class Index:
                 self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
+
+
+T = TypeVar("T")
+
+
+def with_index(places: Places, work: Callable[[Index], T]) -> T:
+    """What `work` makes of the index. One that turns out to be damaged is set aside, and `work` done with a new one."""
+    try:
+        with Index.open(places) as index:
+            return work(index)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        path = places.cache / FILE
+        set_aside(path)
+        _renewed[path] = RENEWED.format(aside_of(path))
+    with Index.open(places) as index:
+        return work(index)
+
+
+_renewed: dict[Path, str] = {}  # what this process had to set aside, and what to say of it
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_ctime_ns
+    except OSError:
+        return 0
 
 
 def _in_memory() -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from coder.config import ContextSettings
 from coder.context.behind import Behind
 from coder.context.choose import Choice, Read
 from coder.context.corpus import Corpus, Document
-from coder.context.index import File, Index, Progress
+from coder.context.index import File, Index, Progress, with_index
 from coder.context.rank import Ranking, prefer, rank
 from coder.context.shortlist import Shortlist, short_list
 from coder.context.summaries import Maker, known_summaries
@@ -64,19 +64,30 @@ def make_plan(
     rules, sifted = _look(repository, snapshot, settings, dropped, exclude)
     budget = settings.budget
     entries, back = _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact)
-    unread = 0
+    unread, notes = 0, []
     if entries is None:
-        with Index.open(places) as index:
+
+        def work(index: Index) -> tuple[Corpus, tuple[ContextEntry, ...], str]:
             corpus = load_tree(repository, sifted.files, rules, index, progress, patience, task)
             ranking = prefer(rank(corpus, read_task(task)), corpus, chosen)
             known = known_summaries(places, [document.oid for document in corpus.documents], maker)
-            entries = packed(repository, corpus, ranking, rules, index, budget, pinned, known)
+            return corpus, packed(repository, corpus, ranking, rules, index, budget, pinned, known), index.note
+
+        corpus, entries, note = with_index(places, work)
         back = tuple(Withheld(path, why) for path, why in corpus.back.items())
-        unread = corpus.unread
-        if unread and behind:
-            behind.build(snapshot.tree, (*settings.exclude, *exclude))
+        unread, notes = corpus.unread, [note] if note else []
+        if unread:
+            notes.append(still_reading(unread, len(sifted.files)))
+            if behind:
+                behind.build(snapshot.tree, (*settings.exclude, *exclude))
     plan = priced(budget, entries, (*sifted.withheld, *back), usd_per_million)
-    return replace(plan, unread=unread, files=len(sifted.files))
+    return replace(plan, unread=unread, files=len(sifted.files), notes=tuple(notes))
+
+
+def still_reading(unread: int, files: int) -> str:
+    """What to say of a plan that was made before the index was whole."""
+    read = f"the index has read {files - unread:,} of {files:,} files"
+    return f"{read}; the others were judged by their names, and are read in the background while a session lasts"
 
 
 def shortlist(
@@ -94,9 +105,12 @@ def shortlist(
     budget = settings.budget
     if _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact=False)[0] is not None:
         return Shortlist()
-    with Index.open(places) as index:
+
+    def work(index: Index) -> Shortlist:
         corpus = load_tree(repository, sifted.files, rules, index, patience=patience, task=task)
         return short_list(corpus, rank(corpus, read_task(task)), index)
+
+    return with_index(places, work)
 
 
 def _look(

@@ -55,6 +55,7 @@ class Briefing:
         self.plan: ContextPlan | None = None
         self.shown: ContextPlan | None = None  # the plan whose section stands in the conversation
         self.rules: Rules = NO_RULES  # what the user keeps back, as of the last turn's snapshot
+        self._told: set[str] = set()
         self._behind = Behind(repository.shadow.place, places)
         self.pinned: tuple[str, ...] = ()
         self.dropped: tuple[str, ...] = ()
@@ -70,6 +71,12 @@ class Briefing:
         self._seen_tree = state.seen_tree
         self._remarks = list(state.remarks)
         self.pinned, self.dropped = state.pinned, state.dropped
+
+    def news(self, plan: ContextPlan) -> list[str]:
+        """What the plan has to say that was not said before in this session."""
+        fresh = [note for note in plan.notes if note not in self._told]
+        self._told.update(fresh)
+        return fresh
 
     @property
     def seen_tree(self) -> str:
@@ -222,11 +229,3 @@ class Briefing:
     def _rules(self, snapshot: Snapshot, entries: Sequence[ContextEntry]) -> ProjectRules:
         """What a trusted repository says in AGENTS.md about files that are shown."""
         return project_rules(self._repository, snapshot, self.rules, entries) if self._trusted else ()
-
-
-def still_reading(plan: ContextPlan) -> str:
-    """What to say of a plan that was made before the index was whole."""
-    return (
-        f"the index has read {plan.files - plan.unread:,} of {plan.files:,} files; the others were judged by their "
-        "names, and are read in the background while the session lasts"
-    )

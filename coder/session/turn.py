@@ -20,7 +20,7 @@ from coder.repo.git import GitError
 from coder.repo.repository import Repository
 from coder.repo.steps import Stale
 from coder.session import policy
-from coder.session.briefing import Briefing, still_reading
+from coder.session.briefing import Briefing
 from coder.session.checks import CheckOptions, Checks
 from coder.session.commits import commit_landed, commit_message
 from coder.session.findings import describe
@@ -142,8 +142,8 @@ class Turn:
         if shown is None or means.briefing.shown.entries is not shown.entries:
             means.recorder.keep_section(means.briefing.shown)
         means.emit(ContextPlanned(means.briefing.shown))
-        if plan.unread:
-            means.emit(Notice(still_reading(plan)))
+        for note in means.briefing.news(plan):
+            means.emit(Notice(note))
         await self._confirm_price(plan)
         return self.draft
 
