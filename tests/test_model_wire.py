@@ -1,5 +1,6 @@
 """The pure parts under the client: events out of bytes, waits, schemas, and a history on the Chat dialect."""
 
+import asyncio
 import itertools
 import json
 import math
@@ -17,6 +18,7 @@ from coder.config import Settings
 from coder.model import strict_schema
 from coder.model.chat import Assembly as ChatAssembly
 from coder.model.faults import Fault, find_error, from_status
+from coder.model.lanes import Lanes
 from coder.model.providers import choose_provider, profiles
 from coder.model.responses import Assembly
 from coder.model.retry import RetryBudget, jitter, parse_retry_after, room_in
@@ -251,3 +253,43 @@ def test_regional_endpoints_cost_a_tenth_more() -> None:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "192.168.1.7", "ollama", "box.local"])
 def test_ones_own_servers_need_no_key(host: str) -> None:
     assert not choose_provider(Settings(base_url=f"http://{host}:8000/v1"), {}).needs_key
+
+
+# ── lanes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def most_at_once(lanes: Lanes, calls: int = 20) -> int:
+    """How many of `calls` were under way at the same time."""
+    under_way, most = 0, 0
+
+    async def call() -> None:
+        nonlocal under_way, most
+        async with lanes:
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+
+    await asyncio.gather(*(call() for _ in range(calls)))
+    return most
+
+
+def test_a_refusal_halves_the_calls_under_way_and_answers_bring_them_back() -> None:
+    async def live() -> list[int]:
+        lanes, seen = Lanes(8), []
+        for refusals, answers in ((0, 0), (2, 0), (0, 5), (9, 0)):
+            for _ in range(refusals):
+                lanes.refused()
+            for _ in range(answers):
+                lanes.answered({})
+            seen.append(await most_at_once(lanes))
+        return seen
+
+    assert asyncio.run(live()) == [8, 2, 3, 1]
+
+
+@pytest.mark.parametrize(("left", "most"), [("3", 3), ("0", 1), ("5000", 8), ("many", 8)])
+def test_no_more_calls_are_under_way_than_the_rate_limit_has_left(left: str, most: int) -> None:
+    lanes = Lanes(8)
+    lanes.answered({"x-ratelimit-remaining-requests": left})
+    assert asyncio.run(most_at_once(lanes)) == most

@@ -21,6 +21,7 @@ from coder.model.accounts import Accounts
 from coder.model.budget import Budget, Reservation
 from coder.model.catalog import Catalog, Model
 from coder.model.faults import Fault
+from coder.model.lanes import Lanes
 from coder.model.ledger import Ledger
 from coder.model.messages import TOO_LONG, Reply, Request
 from coder.model.providers import choose_provider
@@ -76,7 +77,7 @@ class Client:
         self._accounts = Accounts(ledger, budget, session, repository, self.provider.price_factor, count)
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
-        self._parallel = asyncio.Semaphore(MAX_PARALLEL)
+        self._parallel = Lanes(MAX_PARALLEL)
         self._not_before = 0.0  # loop time until which a 429 asked everyone to wait
         self._refused: dict[str, frozenset[str]] = {}  # by model: optional fields that it does not take
         self._said: set[str] = set()
@@ -188,8 +189,9 @@ class Client:
             return self._retries.take(UNREACHABLE_WAIT_S) if tries < UNREACHABLE_TRIES else None
         asked = fault.retry_after or 0.0
         wait = self._retries.take(max(jitter(tries), asked), at_least=asked) if tries < MAX_TRIES else None
-        if wait is not None and fault.status == 429:
-            self._hold_back(wait)
+        if fault.status == 429:
+            self._parallel.refused()
+            self._hold_back(wait or 0.0)
         return wait
 
     def _hold_back(self, seconds: float) -> None:
@@ -239,6 +241,7 @@ class Client:
         self._book(reservation.settle("ok", usage, assembly.tier))
         self._tell_end(reservation, "ok", usage, reply)
         self._compare(request, reply)
+        self._parallel.answered(headers)
         self._hold_back(min(room_in(headers), self._retries.left))
         return reply
 
