@@ -97,7 +97,7 @@ kit.run(sandbox, base / "r", "sh", "-c", script, str(base / "mark"))
 
 
 @pytest.mark.parametrize("tier", ANY)
-def test_killing_coder_leaves_nothing_running(tier: str, tmp_path: Path) -> None:
+def test_killing_coder_leaves_no_process_and_no_mount(tier: str, tmp_path: Path) -> None:
     kit.open_tier(tier, tmp_path)
     kit.repository(tmp_path / "r")
     mark = str(tmp_path / "mark")
@@ -107,6 +107,7 @@ def test_killing_coder_leaves_nothing_running(tier: str, tmp_path: Path) -> None
     coder.send_signal(signal.SIGKILL)
     coder.wait()
     assert gone(mark)
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
 
 
 @pytest.mark.parametrize("tier", kit.CONFINED)
