@@ -13,6 +13,7 @@ from coder.headless.markdown import code, fence, prose, result_markdown
 from coder.headless.result import empty_result
 from coder.text import inert
 from tests.fake_openai import FakeOpenAI, forever, server_error, structured, unauthorized
+from tests.inside import inside
 from tests.work import CALC, UNITTEST, Ended, coder, make_repository, state_of
 
 JUNIT = """<testsuites><testsuite>
@@ -99,6 +100,8 @@ def test_with_a_key_the_small_model_judges_and_is_checked(root: Path, junit: str
     assert "a line that nobody wrote" not in card["evidence"]
     assert [(usage["role"], usage["requests"]) for usage in ended.result["usage"]] == [("triager", 2)]
     assert ended.result["cost_usd"] > 0
+    told = inside(root, "cost").out.splitlines()[-1]
+    assert re.fullmatch(r"failed test logs: \d+ tokens, \$0\.\d+ for the main model to read; .*\$0\.\d+", told), told
 
 
 def test_what_is_not_committed_is_told_to_the_model_but_no_secret(root: Path, log: str) -> None:

@@ -77,3 +77,13 @@ def test_cards_of_recorded_logs_point_into_the_repository() -> None:
         for card in cluster(evidence(*outcome.failures)):
             assert card.title and card.source == "rules"
             assert not any("node_modules" in path or path.startswith("/usr") for path, _ in card.locations), log
+
+
+def test_places_are_those_of_the_tree_where_one_is_meant_for_certain() -> None:
+    trace = "  at o.A.x(A.java:3)\n  at /home/ci/work/src/b.py:7\n  at lib/c.py:9 twice.py:1\n"
+    failure = TestFailure("x", "A.java", 3, "Error", "bad", trace)
+    tree = ("src/test/java/o/A.java", "b.py", "src/b.py", "one/twice.py", "two/twice.py")
+    (card,) = cluster(evidence(failure), tree)
+    assert sorted(card.locations) == [
+        ("lib/c.py", 9), ("src/b.py", 7), ("src/test/java/o/A.java", 3), ("twice.py", 1),
+    ]  # fmt: skip
