@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from coder.repo.patch.edits import Line
+from coder.repo.patch.indent import indent_of
 from coder.repo.patch.text import FileText
 
 # Characters that models and editors exchange for plain ones. Both ASCII quotes fold into one, since models also
@@ -54,12 +55,13 @@ class Target:
     def __init__(self, text: FileText) -> None:
         self.text = text
         self.lines = text.lines
-        self._keys: dict[Callable[[str], str], Sequence[str]] = {str: self.lines}
+        self._keys: dict[Callable[[str], str], tuple[str, ...]] = {str: self.lines}
+        self._positions: dict[tuple[Rung, tuple[Line, ...]], list[int]] = {}
         self._index: dict[Callable[[str], str], dict[str, list[int]]] = {}
 
-    def keys(self, rung: Rung) -> Sequence[str]:
+    def keys(self, rung: Rung) -> tuple[str, ...]:
         if rung.key not in self._keys:
-            self._keys[rung.key] = [rung.key(line) for line in self.lines]
+            self._keys[rung.key] = tuple(rung.key(line) for line in self.lines)
         return self._keys[rung.key]
 
     def index(self, rung: Rung) -> dict[str, list[int]]:
@@ -72,6 +74,11 @@ class Target:
         return self._index[rung.key]
 
     @cached_property
+    def indents(self) -> tuple[str, ...]:
+        """The indentation of every line."""
+        return tuple(map(indent_of, self.lines))
+
+    @cached_property
     def stripped(self) -> dict[str, list[int]]:
         """Positions by line without indentation, look-alikes folded: what anchors are compared with."""
         index: dict[str, list[int]] = {}
@@ -79,21 +86,26 @@ class Target:
             index.setdefault(alike(line).strip(), []).append(i)
         return index
 
-    def positions(self, rung: Rung, old: Sequence[Line]) -> list[int]:
+    def positions(self, rung: Rung, old: tuple[Line, ...]) -> list[int]:
         """Where all of `old` matches line by line on this rung, ascending. `old` must not be empty."""
+        if (rung, old) not in self._positions:  # hunks of a repetitive file have the same lines
+            self._positions[rung, old] = self._find(rung, old)
+        return self._positions[rung, old]
+
+    def _find(self, rung: Rung, old: Sequence[Line]) -> list[int]:
         if len(old) > len(self.lines):
             return []
         wanted = [_allowed(rung, line) for line in old]
         index, keys = self.index(rung), self.keys(rung)
-        places = [[i for key in dict.fromkeys(options) for i in index.get(key, ())] for options in wanted]
-        rarest = min(range(len(old)), key=lambda k: len(places[k]))
+        counts = [sum(len(index.get(key, ())) for key in options) for options in wanted]
+        rarest = min(range(len(old)), key=lambda k: counts[k])
         last = len(self.lines) - len(old)
-        starts = sorted(i - rarest for i in places[rarest])
-        return [
-            start
-            for start in starts
-            if 0 <= start <= last and all(keys[start + k] in options for k, options in enumerate(wanted))
-        ]
+        places = sorted(i - rarest for key in wanted[rarest] for i in index.get(key, ()))
+        starts = (start for start in places if 0 <= start <= last)
+        if all(len(options) == 1 for options in wanted):
+            exact, size = tuple(options[0] for options in wanted), len(old)
+            return [start for start in starts if keys[start : start + size] == exact]
+        return [start for start in starts if all(keys[start + k] in options for k, options in enumerate(wanted))]
 
 
 def _allowed(rung: Rung, line: Line) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import groupby
 
 from coder.repo.patch import elision, fuzz
 from coder.repo.patch.edits import Hunk, Line
@@ -132,22 +132,33 @@ def _on_rungs(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
         if any(line.ends_file for line in old):  # git's mark is part of the text, not a hint
             starts = [start for start in starts if start + len(old) == len(target.lines)]
         if rung is BARE:
-            starts = [start for start in starts if _is_level(hunk, range(start, start + len(old)), target)]
+            starts = _level(starts, hunk, target)
         if starts:
             start = _chosen(starts, hunk, target, shift)
             return Placed(hunk, tuple(range(start, start + len(old))), rung.how, reindent=rung is BARE)
     return None
 
 
+def _level(starts: list[int], hunk: Hunk, target: Target) -> list[int]:
+    """The starts where the file is indented in step with the hunk. Where lines repeat, so do their indentations."""
+    size = len(hunk.old)
+    judged: dict[tuple[str, ...], bool] = {}
+    for start in starts:
+        indents = target.indents[start : start + size]
+        if indents not in judged:
+            judged[indents] = _is_level(hunk, range(start, start + size), target)
+    return [start for start in starts if judged[target.indents[start : start + size]]]
+
+
 def _is_level(hunk: Hunk, rows: Sequence[int | None], target: Target) -> bool:
     """Whether at most a quarter of the lines is indented in another way than the others, and next to an insertion none
     that only closes a block: without its indentation such a line is equal wherever a block ends."""
     matched = [
-        (line.text, target.lines[row], beside)
+        (line.text, target.indents[row], beside)
         for (line, beside), row in zip(_beside_insertions(hunk), rows, strict=True)
         if row is not None and line.text.strip()
     ]
-    stray = strays([(indent_of(text), indent_of(there)) for text, there, _ in matched])
+    stray = strays([(indent_of(text), there) for text, there, _ in matched])
     return len(stray) * 4 <= len(matched) and not any(
         beside and len(text.strip()) <= _CLOSING for text, _, beside in (matched[i] for i in stray)
     )
@@ -173,8 +184,8 @@ def _beside_insertions(hunk: Hunk) -> list[tuple[Line, bool]]:
 def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int | None) -> int:
     start = choose(starts, hunk, target, shift)
     if start is None:
-        lines = tuple(start + 1 for start in islice(starts, _CANDIDATES))
-        raise Unplaced("ambiguous", f"the old lines occur {len(starts)} times and nothing tells which is meant", lines)
+        message = f"the old lines occur {len(starts)} times and nothing tells which is meant"
+        raise Unplaced("ambiguous", message, tuple(start + 1 for start in starts[:_CANDIDATES]), len(starts))
     return start
 
 

@@ -6,12 +6,14 @@ Rows = tuple[int | None, ...]  # the file line (0-based) of each old line; None 
 
 
 class Unplaced(Exception):
-    """A hunk has no one place. `lines` are the 1-based lines where it would equally fit."""
+    """A hunk has no one place. `lines` are the first of the 1-based lines where it would equally fit, `places` how many
+    there are."""
 
-    def __init__(self, kind: ProblemKind, message: str, lines: tuple[int, ...] = ()) -> None:
+    def __init__(self, kind: ProblemKind, message: str, lines: tuple[int, ...] = (), places: int = 0) -> None:
         super().__init__(message)
         self.kind: ProblemKind = kind
         self.lines = lines
+        self.places = places
 
 
 def regions(hunk: Hunk, rows: Rows) -> tuple[tuple[int, int], ...]:

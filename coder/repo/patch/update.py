@@ -107,18 +107,25 @@ def _placed(hunks: Sequence[Hunk], target: Target, loosely: bool) -> list[list[P
     """Each hunk's parts, or why it has none. Hunks with one possible place go first: they tell how far the line
     numbers are off. As many equal hunks as there are places have one each."""
     shift = _Shift()
+    known: dict[tuple[Hunk, int | None], list[Placed] | Unplaced] = {}  # an edit may repeat a hunk hundreds of times
+
+    def placed(hunk: Hunk, shift: int | None) -> list[Placed] | Unplaced:
+        if (hunk, shift) not in known:
+            known[hunk, shift] = _place(hunk, target, shift, loosely)
+        return known[hunk, shift]
+
     found: list[list[Placed] | Unplaced] = []
     for hunk in hunks:
-        found.append(_place(hunk, target, None, loosely))
+        found.append(placed(hunk, None))
         shift.learn(hunk, found[-1])
     for i, hunk in enumerate(hunks):
         if _is_ambiguous(found[i]):
-            found[i] = _place(hunk, target, shift.near(hunk.start), loosely)
+            found[i] = placed(hunk, shift.near(hunk.start))
     for i, hunk in enumerate(hunks):
         why = found[i]
         if isinstance(why, Unplaced) and why.kind == "ambiguous":
             equal = [j for j, other in enumerate(hunks) if other == hunk]
-            if len(equal) == len(why.lines):
+            if len(equal) == why.places == len(why.lines):
                 for j, line in zip(equal, why.lines, strict=True):
                     found[j] = _place(replace(hunk, start=line), target, 0, loosely)
     return found
