@@ -17,6 +17,7 @@ from coder.store import find_places
 from tests.conversation import User
 from tests.fake_openai import FakeOpenAI, rate_limited, refusal, structured, text, tool_call, unsupported
 from tests.inside import inside
+from tests.terminal import Terminal
 from tests.work import Ended, git, make_repository
 
 FILES = {
@@ -147,6 +148,15 @@ def test_a_kill_loses_only_what_was_under_way(root: Path):
     with FakeOpenAI(summarizing) as server:
         ended = summarize(root, server)
         assert len(sent(server)) == 44 - kept and f"{kept} have a summary already" in ended.err
+
+
+def test_a_terminal_shows_a_bar_that_fills(root: Path):
+    with FakeOpenAI(summarizing) as server:
+        environ = {**os.environ, **server.environ(), "TERM": "xterm-256color"}
+        with Terminal([sys.executable, "-m", "coder", "summarize"], env=environ, cwd=str(root)) as terminal:
+            terminal.wait_for("files summarised", 60)
+            shown = terminal.raw.decode()
+    assert f"\r[{'.' * 30}] 0 of 4 files" in shown and f"\r[{'#' * 30}] 4 of 4 files" in shown
 
 
 def test_an_interrupt_ends_it_with_its_code(root: Path):
