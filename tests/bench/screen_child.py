@@ -52,7 +52,6 @@ def planned_then_reviewed() -> Script:
 
 def main(what: str, log: str) -> int:
     scripts = {
-        "frame": telling,
         "stream": lambda: streaming,
         "turns": five_hundred_turns,
         "review": planned_then_reviewed,
