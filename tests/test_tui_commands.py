@@ -7,12 +7,14 @@ import pytest
 from textual import events
 
 from coder.config import load_config, user_layer
-from coder.events import Ask, Emit, ReplyFinished, StepStarted, TextDelta, TurnFinished, TurnStarted
+from coder.events import ApproveCommand, Ask, Emit, ReplyFinished, StepStarted, TextDelta, TurnFinished, TurnStarted
 from coder.session.record import write_records
 from coder.session.recorded import RecordedTurn
 from coder.store import Places, find_places
 from coder.tui.app import CoderApp
 from coder.tui.door import OpenSession, ScreenOptions, SettingRow
+from coder.tui.lines import plain
+from coder.tui.status import Activity
 from tests.screen_kit import Shown, drive
 from tests.scripted import Scripted, opener, streaming, telling
 
@@ -280,6 +282,44 @@ def test_trust_is_told_and_taken_back(tmp_path: Path) -> None:
         return await opener(telling())(lambda event: None, ask)
 
     drive(telling(), act, options=ScreenOptions(root=str(root), places=places), open_session=open_session)
+
+
+@pytest.mark.parametrize(("still", "seconds"), [(False, True), (True, False)])
+def test_nothing_moves_by_itself_where_motion_is_reduced(still: bool, seconds: bool) -> None:
+    now = [0.0]
+    row = Activity(lambda: now[0], still=still)
+    row._words, row._since = "waiting", 0.0
+    now[0] = 7.0
+    assert ("7.0 s" in plain(row.line(80))) is seconds
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 15)])
+def test_every_question_fits_a_small_screen(size: tuple[int, int]) -> None:
+    rows = [SettingRow(f"key{number}", "1", "What it means, at some length.", "default") for number in range(60)]
+
+    async def asks(session: Scripted, task: str) -> None:
+        if task == "ask":
+            await session.question(ApproveCommand((("make", "test", "-j", "8"),), "Makefile", "bubblewrap 9/9"))
+        else:
+            session.plan_text = "\n".join(f"{number}. step" for number in range(40))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("/config")
+        await screen.sees("Enter chooses")
+        await screen.press("escape")
+        await screen.write("ask")
+        await screen.sees("No (n)")
+        await screen.grace()
+        await screen.press("n")
+        await screen.sees("done · $0")
+        await screen.write("/plan it")
+        await screen.sees("Ctrl+S carry it out")
+        await screen.grace()
+        await screen.press("escape")
+        await screen.write("/undo")
+        await screen.sees("Keep (n)")
+
+    drive(asks, act, size=size, options=ScreenOptions(settings=lambda: rows))
 
 
 @pytest.mark.parametrize(("notify", "told"), [("off", 0), ("bell", 1), ("osc9", 1)])

@@ -163,25 +163,31 @@ def test_a_suspended_screen_gives_the_terminal_to_the_shell_and_takes_it_again(r
 
 
 BUG = """
+import os
 import sys
+from pathlib import Path
 from coder.events import ReplyFinished
 from coder.tui import run_screen
+from coder.tui.door import ScreenOptions
 
 async def open_session(emit, ask):
+    os.write(2, b"a library says something\\n")
     emit(ReplyFinished(5))
 
 try:
-    run_screen(open_session)
+    run_screen(open_session, options=ScreenOptions(log=Path(sys.argv[1])))
 except RuntimeError as error:
     print("told:", error, flush=True)
     sys.exit(70)
 """
 
 
-def test_a_bug_in_the_screen_gives_the_terminal_back(root: Path) -> None:
-    with Terminal([sys.executable, "-c", BUG], env=environ(root), cwd=str(PACKAGE.parent)) as terminal:
+def test_a_bug_in_the_screen_gives_the_terminal_back_and_what_libraries_say_is_in_the_log(root: Path) -> None:
+    log = root / "screen.log"
+    with Terminal([sys.executable, "-c", BUG, str(log)], env=environ(root), cwd=str(PACKAGE.parent)) as terminal:
         assert terminal.wait(30) == 70
         assert "told: the screen failed" in plain_text(bytes(terminal.raw))
+        assert "a library says something" in log.read_text() and b"a library" not in terminal.raw
         assert not modes_left_on(bytes(terminal.raw))
         assert terminal.current_modes() == terminal.modes
 
