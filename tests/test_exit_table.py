@@ -15,6 +15,7 @@ import pytest
 from coder.errors import Exit
 from tests.fake_openai import FakeOpenAI, forever, free_text_call, server_error, text, unauthorized
 from tests.schemas import check_result
+from tests.warm import coder
 from tests.work import FIX, UNITTEST, Ended, make_repository, state_of
 
 GOLDEN = Path(__file__).parent / "golden" / "exit-codes.txt"
@@ -82,7 +83,10 @@ def test_the_table_is_whole_and_as_published() -> None:
 
 def carry_out(row: Row, root: Path, env: dict[str, str], requests: list[Any]) -> Ended:
     form = ["--output", "json"] if row.command[0] != "apply" else []
-    command = [sys.executable, "-m", "coder", row.command[0], *form, *row.command[1:]]
+    arguments = [row.command[0], *form, *row.command[1:]]
+    if not row.signal and "PYTHONPATH" not in row.env:
+        return coder(root, *arguments, env=env)
+    command = [sys.executable, "-m", "coder", *arguments]
     process = subprocess.Popen(
         command, cwd=root, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -23,7 +23,8 @@ from tests.fake_openai import (
     text,
     unauthorized,
 )
-from tests.work import FIX, UNITTEST, coder, make_repository, state_of
+from tests.warm import coder
+from tests.work import FIX, UNITTEST, make_repository, state_of
 
 
 @pytest.fixture

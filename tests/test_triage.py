@@ -14,7 +14,8 @@ from coder.headless.result import empty_result
 from coder.text import inert
 from tests.fake_openai import FakeOpenAI, forever, server_error, structured, unauthorized
 from tests.inside import inside
-from tests.work import CALC, UNITTEST, Ended, coder, make_repository, state_of
+from tests.warm import coder
+from tests.work import CALC, UNITTEST, Ended, make_repository, state_of
 
 JUNIT = """<testsuites><testsuite>
 <testcase classname="test_calc.T" name="test_add" file="test_calc.py" line="5"><failure type="AssertionError"

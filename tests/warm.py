@@ -6,6 +6,7 @@ second of imports is saved each time. Where the start itself is tested, or what 
 """
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -16,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -32,8 +34,7 @@ def coder(root: Path, *args: str, env: Mapping[str, str] | None = None, stdin: s
     from tests.work import Ended
 
     reader, writer = os.pipe()
-    os.write(writer, stdin.encode())
-    os.close(writer)
+    threading.Thread(target=feed, args=(writer, stdin.encode()), daemon=True).start()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         streams = (reader, out.fileno(), err.fileno())
         code = run(server(), args, root, {**os.environ, **(env or {})}, streams)
@@ -41,6 +42,11 @@ def coder(root: Path, *args: str, env: Mapping[str, str] | None = None, stdin: s
         out.seek(0)
         err.seek(0)
         return Ended(code, out.read().decode(), err.read().decode())
+
+
+def feed(writer: int, data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as pipe:
+        pipe.write(data)
 
 
 @cache
