@@ -71,7 +71,9 @@ def _locations(failure: TestFailure) -> list[tuple[str, int]]:
 
 def _card(group: list[TestFailure], evidence: Evidence, by_name: Mapping[str, list[str]]) -> TriageCard:
     first = group[0]
-    locations = list(dict.fromkeys(place for failure in group for place in _locations(failure)))
+    places = dict.fromkeys(place for failure in group for place in _locations(failure))
+    found = [(_in_tree(path, by_name), line) for path, line in places]
+    locations = [place for place in found if place[0] in by_name.get(place[0].rpartition("/")[2], ())] or found
     message = first.message.strip().partition("\n")[0][:160] or "failed"
     title = f"{first.kind}: {message}" if first.kind and not message.startswith(first.kind) else message
     names = tuple(failure.name for failure in group)
@@ -81,7 +83,7 @@ def _card(group: list[TestFailure], evidence: Evidence, by_name: Mapping[str, li
         names,
         cause,
         0.5 if cause != "unknown" else 0.0,
-        tuple((_in_tree(path, by_name), line) for path, line in locations[:_MOST_LOCATIONS]),
+        tuple(dict.fromkeys(locations))[:_MOST_LOCATIONS],
         tuple(_quotes(group)),
         "",
         "rules",
