@@ -193,6 +193,16 @@ def test_a_file_that_no_worker_survives_is_given_up(monkeypatch: pytest.MonkeyPa
     assert (job.plain, facts.why) == (True, "could not be read by the indexer")
 
 
+HOSTILE = {"deep.js": b"[" * 9_000, "open.vue": (b"<!--" * 50 + b"\n") * 1_000, "open.kt": (b"/*" * 99 + b"\n") * 1_000}
+
+
+def test_hostile_files_are_read_within_bounds():
+    jobs = [Job(path, path, content) for path, content in HOSTILE.items()]
+    with Pool(1) as pool:
+        read = {job.path: (job.plain, facts.why) for job, facts in pool.read(jobs)}
+    assert read == {"deep.js": (False, "minified"), "open.vue": (False, ""), "open.kt": (False, "")}
+
+
 ENDLESS = """
 from coder.context.pool import Job, Pool
 with Pool(100_000_000) as pool:

@@ -139,8 +139,9 @@ _ARROW = re.compile(
 _HEADING = re.compile(r"^(?P<indent>)(?P<kind>#{1,6})[ \t]+(?P<name>\S.{0,120})")
 _TABLE = re.compile(r"^(?P<indent>)(?P<kind>\[)\[?(?P<name>[\w.:\"' -]{1,120})\]")
 _TARGET = re.compile(r"^(?P<indent>)(?P<kind>)(?P<name>[\w./%-]{1,80})[ \t]*:(?![=:])")
-_COMMENT = re.compile(
-    r"/\*.{0,20000}?\*/|<!--.{0,20000}?-->|(?:(?<=\s)|^)(?://|#|--|;)[^\n]{1,2000}", re.DOTALL | re.MULTILINE
+_COMMENT = re.compile(  # one that is never closed ends somewhere too: looking for its end from each start would not
+    r"/\*(?:[^*]|\*(?!/)){0,20000}+(?:\*/)?|<!--(?:[^-]|-(?!->)){0,20000}+(?:-->)?|(?:(?<=\s)|^)(?://|#|--|;)[^\n]{1,2000}",
+    re.MULTILINE,
 )
 
 

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
-_WORD = re.compile(r"[^\W\d_]\w{1,59}")
+LONGEST = 60  # characters of a word
+_WORD = re.compile(rf"[^\W\d_]\w{{1,{LONGEST - 1}}}")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 _BLANKED = "".join(chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128))
 MOST_KNOWN = 100_000  # words whose terms are remembered, a few megabytes: enough for one large project
@@ -91,7 +92,11 @@ class _TermsOfRun(dict[str, tuple[int, ...]]):
     def __missing__(self, run: str) -> tuple[int, ...]:
         if len(self) >= MOST_KNOWN:
             self.clear()
-        found = self[run] = tuple(term for word in words(run) for term in _numbers(word))
+        if run.isalpha() and run.islower() and 1 < len(run) <= LONGEST:
+            found: tuple[int, ...] = (_stem_number(run),)  # what the next line finds too, but slowly
+        else:
+            found = tuple(term for word in words(run) for term in _numbers(word))
+        self[run] = found
         return found
 
 
