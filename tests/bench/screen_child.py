@@ -23,7 +23,6 @@ def five_hundred_turns() -> Script:
     async def script(session: Scripted, task: str) -> None:
         if task == "one":
             one(session)
-            session.emit(ReplyFinished("This turn is there."))
         elif task == "fill":
             for turn in range(499):
                 session.emit(TurnStarted(turn, f"task {turn}"))
