@@ -2,6 +2,7 @@
 
 import ctypes
 import io
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from coder.cli import exit_code
+from coder.headless.signals import SIGNALS
 from tests.work import Ended
 
 PR_SET_DUMPABLE = 4
@@ -16,6 +18,7 @@ PR_SET_DUMPABLE = 4
 
 def inside(root: Path, *args: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ended:
     """As `work.coder`: `coder ARGS` in `root`, with the same answer."""
+    heard = {number: signal.getsignal(number) for number in SIGNALS}
     streams = {name: io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for name in ("stdout", "stderr")}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -27,6 +30,8 @@ def inside(root: Path, *args: str, env: Mapping[str, str] | None = None, stdin: 
         try:
             code = exit_code(list(args))
         finally:
+            for number, handler in heard.items():
+                signal.signal(number, handler)
             if sys.platform == "linux":  # what the program keeps from others, the tests' process must give again
                 ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
     shown = []

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests import work
 from tests.fake_openai import FakeOpenAI, free_text_call, text
 from tests.schemas import check_line, check_result
-from tests.work import FIX, FIXED, UNITTEST, coder, git, make_repository, state_of
+from tests.warm import coder
+from tests.work import FIX, FIXED, UNITTEST, git, make_repository, state_of
 
 MARK = f"61.{os.getpid()}"  # seconds to sleep, and by them a worker knows its own sleepers
 SLEEPING = f"{sys.executable} -c 'import time; time.sleep({MARK})'"
@@ -118,7 +120,7 @@ def test_a_signal_around_the_apply_leaves_all_or_nothing(root: Path, kind: str, 
 
 def test_a_signal_while_it_still_starts_ends_in_a_result_too(root: Path, tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text(f"import os\nos.kill(os.getpid(), {int(signal.SIGTERM)})\n")
-    ended = coder(root, "run", "mend", "--output", "json", env={"PYTHONPATH": str(tmp_path)})
+    ended = work.coder(root, "run", "mend", "--output", "json", env={"PYTHONPATH": str(tmp_path)})
     assert (ended.code, ended.result["status"]) == (143, "interrupted")
 
 
@@ -131,6 +133,15 @@ def test_many_signals_end_it_once(root: Path) -> None:
         result = rest(process, seen)[-1]
     assert (process.returncode, result["status"]) == (result["exit_code"], "interrupted")
     assert process.returncode in (129, 130, 143)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_result_adds_none(root: Path, number: signal.Signals) -> None:
+    with FakeOpenAI([text("It is right.")]) as server:
+        process = start(root, server, "--no-test", "--output", "jsonl")
+        seen = lines_until(process, "result")
+        process.send_signal(number)
+        assert rest(process, seen)[-1]["exit_code"] == process.returncode == 6
 
 
 @pytest.mark.parametrize("kind", ["session", "draft", "proposal"])

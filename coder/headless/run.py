@@ -21,14 +21,13 @@ from coder.events import Ask, Emit
 from coder.headless import result as results
 from coder.headless.log import EventLog
 from coder.headless.progress import Progress
+from coder.headless.signals import SIGNALS, be_deaf
 from coder.headless.stream import event_object
 from coder.headless.text import summary_text
 from coder.session import policy
 from coder.session.outcome import Outcome
 from coder.store import Places
 from coder.values import Evidence, FileDiff, ReviewDecision, TriageCard, Usage
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +118,9 @@ async def _main(run: _Run) -> int:
         code = await _finish(run)
         return await _deliver(run, code)
     finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
         if run.session:
             await run.session.close()
+        be_deaf(loop)
 
 
 async def _finish(run: _Run) -> Exit:
