@@ -212,6 +212,8 @@ class CoderApp(Hands):
             announce(self)
 
     def refresh_rows(self) -> None:
+        if self.is_left:
+            return
         base, running = self.screen_stack[0], self.turns.running
         base.query_one(Status).refresh()
         base.query_one(Activity).show(self._words if running else "", len(self.turns.waiting))
@@ -219,7 +221,8 @@ class CoderApp(Hands):
         self.side.update()
 
     def _tick(self) -> None:
-        self.screen_stack[0].query_one(Activity).refresh()
+        if not self.is_left:
+            self.screen_stack[0].query_one(Activity).refresh()
 
     # ── turns ──
 

@@ -36,7 +36,7 @@ class Hands(App[int]):
     @property
     def is_left(self) -> bool:
         """Whether the screen is gone or going: what arrives now is for nobody."""
-        return not self.screen_stack or not self.screen_stack[0].query(Conversation)
+        return not self.is_running or not self.screen_stack or not self.screen_stack[0].query(Conversation)
 
     @property
     def side(self) -> Side:
