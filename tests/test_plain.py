@@ -221,6 +221,8 @@ def reviewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         ("j\ny\ny\n", ["LINE 3", "LINE 6", "LINE 30"]),
         ("y\nk\nn\ny\n", ["LINE 30"]),
         ("?\nx\ny\nn\n", ["LINE 3", "LINE 6"]),
+        ("g\ng 2\ny\nn\n", ["LINE 30"]),
+        ("/line 30\ny\n/nothing\nn\n", ["LINE 30"]),
     ],
 )
 def test_each_answer_of_a_review(reviewed: Callable[[str], list[str]], answers: str, changed: list[str]):

@@ -20,7 +20,7 @@ from coder.session.session import Session
 from coder.store import Places
 from coder.values import Approval, ReviewDecision
 
-ANSWERS = frozenset("ynoadsecjkq?")
+ANSWERS = frozenset("ynoadsecjkgq?")
 SCOPES: dict[str, Literal["no", "once", "session", "always"]] = {
     "y": "session", "yes": "session", "o": "once", "a": "always"
 }  # fmt: skip

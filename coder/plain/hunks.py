@@ -68,6 +68,17 @@ class Choices:
         order = [*range(at + 1, len(self.pieces)), *range(at + 1)]
         return next((each for each in order if self.pieces[each].mark == "undecided"), None)
 
+    def find(self, at: int, text: str) -> int | None:
+        """The next piece after `at`, going round, whose path or lines hold `text`, in capitals or not."""
+        wanted = text.lower().encode("utf-8", "surrogateescape")
+        order = [*range(at + 1, len(self.pieces)), *range(at + 1)]
+        return next((each for each in order if wanted and wanted in self._words(each)), None)
+
+    def _words(self, at: int) -> bytes:
+        piece = self.pieces[at]
+        lines = piece.hunk.lines if piece.hunk else ()
+        return b"\n".join([piece.file.path.encode("utf-8", "surrogateescape"), *lines]).lower()
+
     def counts(self) -> tuple[int, int]:
         """How many pieces are accepted, and how many there are."""
         return sum(piece.mark == "accepted" for piece in self.pieces), len(self.pieces)

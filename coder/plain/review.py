@@ -27,6 +27,8 @@ e - edit this hunk in $EDITOR, and accept it so
 c - comment: reject this hunk and tell the model why
 j - leave this hunk undecided, see the next undecided one
 k - see the hunk before
+g - go to a hunk, by its number (g 3); alone, list them
+/ - go to the next hunk that holds some words (/price)
 q - reject this hunk and all that is undecided
 ? - this help"""
 
@@ -110,11 +112,11 @@ def _ask(console: Console, choices: Choices, at: int, confirmed: set[str]) -> in
     """One answer to one hunk; which hunk is next, None where the review is over."""
     piece, (_, every) = choices.pieces[at], choices.counts()
     letters = (
-        "ynad" + ("s" if piece.can_split else "") + ("e" if piece.hunk and not piece.file.binary else "") + "cjkq?"
+        "ynad" + ("s" if piece.can_split else "") + ("e" if piece.hunk and not piece.file.binary else "") + "cjkg/q?"
     )
     answer = console.ask(f"({at + 1}/{every}) {piece.file.path}: accept this hunk [{','.join(letters)}]? ")
     letter = answer[:1]
-    if (len(answer) != 1 and letter != "c") or letter not in letters or not letter:
+    if (len(answer) != 1 and letter not in "cg/") or letter not in letters or not letter:
         console.say(HELP if letter == "?" or not letter else f"{answer!r} is none of the answers\n{HELP}")
         return at
     if letter in "yae" and piece.file.protected and piece.file.path not in confirmed:
@@ -140,12 +142,30 @@ def _carry_out(console: Console, choices: Choices, at: int, letter: str, rest: s
             choices.comment(at, rest or console.ask("comment: "))
         case "k":
             return max(0, at - 1)
+        case "g" | "/":
+            return _go(console, choices, at, letter, rest)
         case "q":
             return None
         case "?":
             console.say(HELP)
             return at
     return choices.next_undecided(at)
+
+
+def _go(console: Console, choices: Choices, at: int, letter: str, rest: str) -> int:
+    """The hunk with a number, or the next one with some words; the same one, and a word, where there is none."""
+    if letter == "g" and not rest:
+        for number, piece in enumerate(choices.pieces, 1):
+            where = f"line {piece.hunk.old_start}, +{piece.hunk.added} -{piece.hunk.removed}" if piece.hunk else "whole"
+            console.say(f"{number:>4}  {piece.mark:<9}  {piece.file.path}: {where}")
+        return at
+    if letter == "/":
+        found = choices.find(at, rest or console.ask("search for: "))
+    else:
+        found = int(rest) - 1 if rest.isdecimal() and 0 < int(rest) <= len(choices.pieces) else None
+    if found is None:
+        console.say("there is no such hunk")
+    return at if found is None else found
 
 
 def _edit(console: Console, choices: Choices, at: int) -> bool:
