@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from coder.config import SandboxSettings
-from coder.sandbox import SandboxError, View
+from coder.sandbox import SandboxError, View, copying, scene
 from tests import sandbox_kit as kit
 
 ANY = (*kit.CONFINED, "none")
@@ -253,7 +253,35 @@ def test_an_overlay_that_fails_is_replaced_by_a_copy_of_its_own_accord(tier: str
 
 @pytest.mark.parametrize("tier", ANY)
 def test_nothing_is_left_of_a_run_whatever_it_did_to_its_files(tier: str, tmp_path: Path) -> None:
-    script = "mkdir -p a/b && echo x > a/b/c && chmod 000 a/b/c a/b a && ln -s / root && rm -rf .git"
+    script = (
+        f'mkdir -p a/b && echo x > a/b/c && chmod 000 a/b/c a/b a && ln -s / root && rm -rf .git && "$0" -c "{DEEP}"'
+    )
     ran = kit.run(kit.open_tier(tier, tmp_path), kit.repository(tmp_path / "r"), "sh", "-c", script)
-    assert ran.result.exit_code == 0
+    assert ran.result.exit_code == 0, ran.text
     assert list((tmp_path / "cache" / "sandbox").iterdir()) == []
+
+
+def test_directories_are_walked_deeper_than_python_recurses(tmp_path: Path) -> None:
+    place = str(tmp_path / "r")
+    for _ in range(1_100):
+        os.mkdir(place)
+        place += "/d"
+    assert sum(1 for _ in copying.walk(str(tmp_path / "r"))) == 1_100
+    scene.clear(tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("tier", kit.CONFINED)
+def test_links_of_a_repository_show_nothing_of_the_user(tier: str, tmp_path: Path) -> None:
+    root, home = kit.repository(tmp_path / "r"), tmp_path / "home"
+    for name in ("a", "b/bin", "c"):
+        (home / name).mkdir(parents=True)
+        (home / name / "note").write_text(kit.CANARY)
+    (root / "node_modules").symlink_to(home / "a")
+    (root / "venv").symlink_to(home / "c")
+    (root / ".venv" / "bin").mkdir(parents=True)
+    (root / ".venv" / "pyvenv.cfg").write_text("")
+    (root / ".venv" / "bin" / "python").symlink_to(home / "b" / "bin" / "note")
+    script = f"cat node_modules/note venv/note .venv/bin/python {home}/*/note {home}/b/bin/note"
+    ran = kit.run(kit.open_tier(tier, tmp_path, HOME=str(home)), root, "sh", "-c", script)
+    assert kit.CANARY not in ran.text and ran.result.exit_code != 0, ran.text

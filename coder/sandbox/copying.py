@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from coder.sandbox.values import SandboxError, View
@@ -25,7 +26,7 @@ def copy_tree(root: str, view: View, into: Path) -> None:
     apart = set(linked(root))
     budget = [_MOST_FILES, _MOST_BYTES]
     into.mkdir(mode=0o700)
-    for top, directories, files in os.walk(root):
+    for top, directories, files in walk(root):
         if Path(top) == into.parent:
             directories.remove(into.name)  # the copy itself, where coder's cache lies in the repository
         below = os.path.relpath(top, root)
@@ -45,6 +46,24 @@ def copy_tree(root: str, view: View, into: Path) -> None:
         shutil.copytree(view.changed, into, symlinks=True, dirs_exist_ok=True)
     for path in view.deleted:
         (into / path).unlink(missing_ok=True)
+
+
+def walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """What os.walk yields, from the top; directories can be nested deeper than Python recurses. Names taken out of a
+    list of directories are not entered."""
+    waiting = [root]
+    while waiting:
+        top = waiting.pop()
+        directories: list[str] = []
+        files: list[str] = []
+        try:
+            with os.scandir(top) as entries:
+                for entry in entries:
+                    (directories if entry.is_dir() else files).append(entry.name)
+        except OSError:
+            continue
+        yield top, directories, files
+        waiting += [path for name in directories if not os.path.islink(path := f"{top}/{name}")]
 
 
 def python_path(root: str, copy: str) -> dict[str, str]:

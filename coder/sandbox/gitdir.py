@@ -9,6 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
+from coder.sandbox import copying
+
 _SECTION = re.compile(r'^\s*\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]\s*(?:[#;].*)?$')
 _SETTING = re.compile(r"^\s*([A-Za-z][A-Za-z0-9-]*)\s*=\s*(.*?)\s*$")
 _KEPT = {
@@ -43,7 +45,7 @@ def directories(root: str) -> tuple[str, str] | None:
 def configurations(git_dir: str, common: str) -> list[str]:
     """Every configuration file below the git directory, submodules' included."""
     found = [f"{common}/config", f"{git_dir}/config.worktree", f"{common}/config.worktree"]
-    for top, names, _ in os.walk(f"{common}/modules"):
+    for top, names, _ in copying.walk(f"{common}/modules"):
         found += [f"{top}/config"] if "objects" in names else []
         names[:] = [name for name in names if name not in ("objects", "refs", "logs", "hooks", "info")]
         if len(found) > 200:

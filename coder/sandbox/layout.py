@@ -190,7 +190,7 @@ def _toolchain(environ: Mapping[str, str], homes: list[str], root: str, program:
     found = {environ[name] for name in TOOLCHAIN_VARIABLES if environ.get(name, "").startswith("/")}
     found |= {f"{home}/{name}" for home in homes for name in _HOME_TOOLCHAINS}
     found |= {sys.prefix, sys.base_prefix, sys.exec_prefix}
-    found |= {os.path.realpath(f"{root}/{name}") for name in (".venv", "venv", "node_modules")}  # links, at times
+    found |= set(_linked_dependencies(root))
     directories = list(dict.fromkeys(path for path in environ.get("PATH", "").split(":") if path.startswith("/")))
     for directory in directories:
         found |= {directory, _prefix(directory, homes)}
@@ -198,10 +198,29 @@ def _toolchain(environ: Mapping[str, str], homes: list[str], root: str, program:
     programs += [program] if program.startswith("/") else []
     programs += [f"{directory}/{name}" for name in (*_USUAL_PROGRAMS, program or "true") for directory in directories]
     for path in programs:
-        for hop in _links(path):
-            found.add(_prefix(os.path.dirname(hop), homes))
+        hops = _links(path)
+        if not is_in(path, root) or _leads_to_its_like(path):  # a repository's links are not taken at their word
+            found |= {_prefix(os.path.dirname(hop), homes) for hop in hops}
     there = [path for path in found if os.path.exists(path)]
     return {text for path in there for text in (os.path.normpath(path), os.path.realpath(path))}
+
+
+def _linked_dependencies(root: str) -> list[str]:
+    """Where the repository's environment and modules lie when they are links: only what is such a directory indeed,
+    for a link could name any place of the user's."""
+    places = {name: os.path.realpath(f"{root}/{name}") for name in (".venv", "venv", "node_modules")}
+    return [
+        path
+        for name, path in places.items()
+        if (os.path.basename(path) == name if name == "node_modules" else os.path.isfile(f"{path}/pyvenv.cfg"))
+    ]
+
+
+def _leads_to_its_like(path: str) -> bool:
+    """Whether a link ends at a program of about the same name, as that of an environment to its interpreter."""
+    target = os.path.realpath(path)
+    stem = os.path.basename(path).rstrip("0123456789.")
+    return bool(stem) and os.path.basename(target).startswith(stem) and os.access(target, os.X_OK)
 
 
 def _links(path: str) -> list[str]:

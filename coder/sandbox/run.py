@@ -82,7 +82,7 @@ class Sandbox:
     ) -> process.Ended:
         run = await asyncio.to_thread(self._place, view.root)
         try:
-            laid = await asyncio.to_thread(self._lay, argv, view, run, overlay)
+            laid = await asyncio.to_thread(self._lay_out, argv, view, run, overlay)
             line, order = orders.give(self.tier, laid, argv, want, self._environment(laid, env), self.settings)
             return await process.follow(line, order, self._launcher_environment(), timeout_s, on_output, log)
         finally:
@@ -102,6 +102,12 @@ class Sandbox:
         passed = ("LD_LIBRARY_PATH", "LANG", "CODER_SANDBOX_CHILD")  # the last is the self-test's canary
         kept = {name: self.environ[name] for name in passed if name in self.environ}
         return {**kept, "PATH": "/usr/bin:/bin"}
+
+    def _lay_out(self, argv: Sequence[str], view: View, run: Path, overlay: bool) -> scene.Scene:
+        try:
+            return self._lay(argv, view, run, overlay)
+        except OSError as error:  # a path that is too long for a copy, a file that may not be read
+            raise SandboxError("view", str(error)) from error
 
     def _lay(self, argv: Sequence[str], view: View, run: Path, overlay: bool) -> scene.Scene:
         own = tuple(str(path) for path in (self.places.config, self.places.state, self.places.cache))

@@ -7,6 +7,7 @@ configuration, at the repository's own path; or, where no overlay can be had, a 
 import contextlib
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,13 +89,23 @@ def with_copy(view: View, run: Path, seen: Layout) -> Scene:
 
 
 def clear(run: Path) -> None:
-    """Delete the directory of a run, also what a command made unreadable or the overlay left behind."""
-    for top, directories, _ in os.walk(run):
-        for name in directories:
-            with contextlib.suppress(OSError):
-                if not os.path.islink(os.path.join(top, name)):
-                    os.chmod(os.path.join(top, name), 0o700)
-    shutil.rmtree(run, ignore_errors=True)
+    """Delete the directory of a run, also what a command nested deeper than Python recurses, made unreadable, or the
+    overlay left behind."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(run, ignore_errors=True)
+    if run.exists():
+        _remove(run)
+    if run.exists():
+        for top, directories, _ in copying.walk(str(run)):
+            for name in directories:
+                with contextlib.suppress(OSError):
+                    if not os.path.islink(f"{top}/{name}"):
+                        os.chmod(f"{top}/{name}", 0o700)
+        _remove(run)
+
+
+def _remove(run: Path) -> None:
+    subprocess.run(["rm", "-rf", "--", str(run)], env={"PATH": "/usr/bin:/bin"}, stderr=subprocess.DEVNULL)
 
 
 def _fresh(path: str, seen: Layout, size: str) -> Step:

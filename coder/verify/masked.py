@@ -7,6 +7,7 @@ from pathlib import Path
 
 from coder.repo.paths import looks_secret
 from coder.repo.repository import Repository
+from coder.sandbox.copying import walk
 
 _NOT_WALKED = frozenset({".git", "node_modules", ".venv", "venv", ".tox", ".nox", "target", "__pycache__"})
 _MOST_WALKED = 200_000
@@ -29,7 +30,7 @@ def _matches(path: str, patterns: Iterable[str]) -> bool:
 
 def _walk(root: Path) -> Iterable[str]:
     seen = 0
-    for top, directories, files in os.walk(root):
+    for top, directories, files in walk(str(root)):
         directories[:] = [name for name in directories if name not in _NOT_WALKED]
         for name in files:
             yield os.path.relpath(os.path.join(top, name), root)
