@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coder.context.facts import facts_key
@@ -10,7 +11,7 @@ from coder.repo.discover import Location
 from coder.repo.repository import Repository
 from coder.store import Places
 
-FRESH_S = 20.0  # how old the list of files may be
+FRESH_S = 20.0  # after which a list of files that is asked for is read anew
 SMALL_BYTES = 1_000_000  # a repository that is indexed here, in a fraction of a second
 MOST_ROWS = 2_000  # files with a declaration that holds what was typed; more are not looked at
 
@@ -31,37 +32,42 @@ class Names:
         self._location, self._places, self._session = location, places, f"{session}-names"
         self._lock = threading.Lock()
         self._at = 0.0
-        self._paths: dict[str, list[str]] = {}  # by the key of their facts
+        self._paths: Mapping[str, Sequence[str]] = {}
 
     def paths(self) -> tuple[str, ...]:
-        """The files of the working tree, untracked ones included. Blocking: reads it."""
-        with self._lock:
-            self._renew()
-            return tuple(sorted(path for paths in self._paths.values() for path in paths))
+        """The files of the working tree, untracked ones included. Blocking: the first time it reads it."""
+        return tuple(sorted(path for paths in self._files().values() for path in paths))
 
     def symbols(self, typed: str, limit: int) -> tuple[FoundSymbol, ...]:
         """Declarations whose name holds `typed`: those that begin with it first, then the shortest. Blocking.
 
         The search itself runs in SQLite, which leaves other threads alone meanwhile.
         """
-        with self._lock:
-            self._renew()
-            with Index.open(self._places) as index:
-                rows = index.declaring(typed, MOST_ROWS)
+        files = self._files()
+        with Index.open(self._places) as index:
+            rows = index.declaring(typed, MOST_ROWS)
         wanted = typed.lower()
         found = [
             FoundSymbol(symbol.name, path, symbol.first)
             for key, facts in rows.items()
-            for path in self._paths.get(key, ())
+            for path in files.get(key, ())
             for symbol in facts.outline()
             if wanted in symbol.name.lower()
         ]
         found.sort(key=lambda each: (not each.name.lower().startswith(wanted), len(each.name), each.name, each.path))
         return tuple(found[:limit])
 
-    def _renew(self) -> None:
-        if self._at and time.monotonic() - self._at < FRESH_S:
-            return
+    def _files(self) -> Mapping[str, Sequence[str]]:
+        """The paths by the key of their facts. A list that is there serves while a newer one is read."""
+        with self._lock:
+            if not self._at:
+                self._read()
+            elif time.monotonic() - self._at > FRESH_S:
+                self._at = time.monotonic()
+                threading.Thread(target=self._read, name="coder-names", daemon=True).start()
+            return self._paths
+
+    def _read(self) -> None:
         repository = Repository(self._location, self._places, self._session)
         try:
             files = repository.snapshot().files
@@ -70,7 +76,7 @@ class Names:
                     index.update(repository, files)
         finally:
             repository.close()
-        self._paths = {}
+        paths: dict[str, list[str]] = {}
         for file in files:
-            self._paths.setdefault(facts_key(file.oid, file.path), []).append(file.path)
-        self._at = time.monotonic()
+            paths.setdefault(facts_key(file.oid, file.path), []).append(file.path)
+        self._paths, self._at = paths, time.monotonic()
