@@ -48,7 +48,7 @@ async def stuck(session: Scripted, task: str) -> None:
 
 
 def test_a_turn_is_told_from_task_to_end() -> None:
-    usage = Usage("coder", "gpt-5.4-mini", 1, 50_000, 40_000, 0, 500, 0.0123)
+    usage = Usage("coder", "gpt-5.4-mini", 1, 50_000, 40_000, 0, 500, 0.0123, predicted_tokens=45_000)
     script = telling(
         ContextPlanned(ContextPlan(128_000, 5_000, (ContextEntry("src/a.py", "full", 5_000),))),
         StepStarted(1, 50_000),
@@ -68,7 +68,7 @@ def test_a_turn_is_told_from_task_to_end() -> None:
         order = ["▌ mend it", "◇ context  1 file: 1 full  5k of 128k tokens", "Plan", "Read a.py first."]
         order += ["✓ read_files  src/a.py  1 file, 20 lines", "! the ledger is full"]
         assert [line for line in lines if line in order] == order
-        assert "50.5k/272k  80% cached" in lines[-2] and lines[-2].endswith("$0.0123")
+        assert "50.5k/272k  80% cached  (90% predicted)" in lines[-2] and lines[-2].endswith("$0.0123")
 
     drive(script, act)
 
@@ -373,7 +373,7 @@ def test_files_are_pinned_and_dropped_from_the_context_panel() -> None:
 
 
 def test_panels_tell_of_tests_agents_and_cost() -> None:
-    usage = Usage("triager", "gpt-5.4-nano", 1, 900, 0, 0, 100, 0.0004)
+    usage = Usage("triager", "gpt-5.4-nano", 1, 900, 0, 0, 100, 0.0004, predicted_tokens=450)
     evidence = Evidence("failed", "t", (FAILING,), new_failures=("tests.test_tax.test_rounding",))
     card = TriageCard("rounding", ("tests.test_tax.test_rounding",), "change", locations=(("tax.py", 7),))
     script = telling(
@@ -392,7 +392,7 @@ def test_panels_tell_of_tests_agents_and_cost() -> None:
         for command, wanted in (
             ("test", "tests.test_tax.test_rounding"),
             ("agents", "2 failures"),
-            ("cost", "$0.0004"),
+            ("cost", "450  50%"),
         ):
             await screen.write(f"/{command}")
             await screen.until(lambda w=wanted: w in screen.text.partition("│")[2] or w in screen.text, wanted)  # type: ignore[misc]
