@@ -134,6 +134,18 @@ def test_the_files_that_the_task_names_are_read_first(tmp_path: Path, monkeypatc
     assert [document.path for document in corpus.documents if document.lines] == ["src/render.py"]
 
 
+def test_of_a_giant_tree_the_files_are_ranked_whose_names_or_words_the_task_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("coder.context.tree.MOST_RANKED", 2)
+    files = {f"a{number}.py": b"x = %d\n" % number for number in range(6)}
+    root = project(tmp_path, {**files, "b/anchor.py": b"y = 1\n", "c/ship.py": b"def lower_the_mast():\n    pass\n"})
+    places = places_in(tmp_path)
+    with Repository.open(root, places, "test") as repository, Index.open(places) as index:
+        corpus = load_tree(repository, repository.snapshot().files, NO_RULES, index, task="anchor the mast")
+    assert [document.path for document in corpus.documents] == ["b/anchor.py", "c/ship.py"]
+
+
 BUILDING = """
 import sys, time
 from pathlib import Path

@@ -5,17 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from coder.context.corpus import Corpus, load_corpus
+from coder.context.facts import facts_key
 from coder.context.history import Log, read_history
 from coder.context.index import Blobs, File, Index, Progress
 from coder.context.languages import is_code
-from coder.context.task import GENERIC, STOP
+from coder.context.task import GENERIC, STOP, read_task
 from coder.context.terms import words
 from coder.context.withheld import Rules, shown_text, withheld
 from coder.values import Withheld
 
 CODERIGNORE_BYTES = 256 * 1024
 LONG_TASK = 500  # characters
-MOST_UNREAD = 10_000  # files known by name only that are ranked
+MOST_RANKED = 20_000  # files: more cannot be looked at one by one while somebody waits
+MOST_TERMS = 16  # of a task, by which they are chosen
 _NO_FILE = {"120000": "symbolic link", "160000": "submodule"}
 
 
@@ -111,15 +113,23 @@ def load_tree(
     task: str = "",
 ) -> Corpus:
     """The corpus of sifted `files`, after the index has read what it did not know: all, or where that takes longer than
-    `patience` seconds some, the likely ones first. Of what is left then only MOST_UNREAD are part of it."""
+    `patience` seconds some, the likely ones first. Of a tree of more than MOST_RANKED files only the likely ones are
+    part of it."""
     history = read_history(repository, repository.location.head, index)
     ordered = likely_first(files, task, history.paths) if task else files
     unread = index.update(repository, ordered, progress, patience)
-    if not unread:
-        return load_corpus(index, files, history, rules)
-    unlikely = {file.path for file in unread[MOST_UNREAD:]}
-    corpus = load_corpus(index, [file for file in files if file.path not in unlikely], history, rules)
-    return replace(corpus, unread=len(unread))
+    if task and len(files) > MOST_RANKED:
+        files = _likely(files, ordered, task, index)
+    corpus = load_corpus(index, files, history, rules)
+    return replace(corpus, unread=len(unread)) if unread else corpus
+
+
+def _likely(files: Sequence[File], ordered: Sequence[File], task: str, index: Index) -> list[File]:
+    """Of a giant tree the files that the task may be about by their names, their past, or the words they hold."""
+    terms = {term.number: term.weight for term in read_task(task).terms[:MOST_TERMS]}
+    keys = index.holding(terms, MOST_RANKED // 2)
+    named = {file.path for file in ordered[: MOST_RANKED // 2]}
+    return [file for file in files if file.path in named or facts_key(file.oid, file.path) in keys]
 
 
 def likely_first(files: Sequence[File], task: str, changed: Iterable[str] = ()) -> list[File]:
