@@ -168,6 +168,11 @@ def signals():
     return "could signal coder"
 
 
+def signal_everyone():
+    os.kill(-1, 0)
+    return "could signal all processes"
+
+
 def namespaces():
     for flag in (0x10000000, 0x00020000, 0x40000000, 0x20000000):
         if libc.unshare(flag) == 0:
@@ -299,8 +304,8 @@ def terminal():
 ATTEMPTS = (
     tcp, mptcp, udp, elsewhere, dns, raw, packet, vsock, unix_path, unix_datagram, unix_abstract, bash_tcp, fifo,
     write_outside, read_secrets, read_shadow, git_token, write_git, climb, environment, proc_environment, proc_root,
-    ptrace, signals, namespaces, clone_namespace, remount, chroot, device, devices, sysctl, become_root,
-    setuid_program, keyring, capabilities, terminal, shared_memory, supervisor, other_calls, socket_in_repository,
+    ptrace, signals, signal_everyone, namespaces, clone_namespace, remount, chroot, device, devices, sysctl,
+    become_root, setuid_program, keyring, capabilities, terminal, shared_memory, supervisor, other_calls, socket_in_repository,
     work_directory,
 )  # fmt: skip
 

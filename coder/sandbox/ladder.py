@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from coder.errors import Refused
 from coder.sandbox import bubblewrap, scene, selftest
+from coder.sandbox.inside import landlock
 from coder.sandbox.run import Sandbox, Tier
 from coder.store import Places
 
@@ -42,7 +43,7 @@ async def choose(
     for tier in TIERS:
         if tier not in tiers or not _might_work(tier) or (mode == "require" and tier not in NAMESPACE_TIERS):
             continue
-        sandbox = Sandbox(tier, settings, places, environ, secrets, limits=_LIMITS.get(tier, ""))
+        sandbox = Sandbox(tier, settings, places, environ, secrets, limits=_limits(tier))
         held, total, trouble = await selftest.check(sandbox)
         if held == total:
             return dataclasses.replace(sandbox, checks=f"{held}/{total}")
@@ -53,11 +54,17 @@ async def choose(
     )
 
 
+_SCOPED = 6  # the first version of Landlock that keeps signals inside
 _LIMITS = {
     "landlock": "runs in a copy at another path, without sockets (loopback too), terminals and a /tmp of its own; the"
     " command lines of the machine's processes can be read; all other bounds are kept by a watcher, not by the kernel",
     "seatbelt": "runs in a copy at another path; services of this machine stay reachable on loopback",
 }
+
+
+def _limits(tier: Tier) -> str:
+    signals = "; it can signal your other processes (until Linux 6.12)"
+    return _LIMITS.get(tier, "") + (signals if tier == "landlock" and landlock.version() < _SCOPED else "")
 
 
 def _sweep(base: Path) -> None:

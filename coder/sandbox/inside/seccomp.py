@@ -31,6 +31,7 @@ _REFUSED = {
 _ABSENT = {"clone3": (435, 435), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
            "io_uring_register": (427, 427)}  # fmt: skip  # libraries fall back when these do not exist
 _CLONE, _IOCTL, _PTRACE, _SOCKET, _SOCKETPAIR = (56, 220), (16, 29), (101, 117), (41, 198), (53, 199)
+_KILL = (62, 129)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 _LOAD, _AND, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_BITS, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
@@ -87,7 +88,14 @@ def _argument_rules(column: int, own_namespaces: bool) -> list[Instruction]:
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT),
     ]
-    bodies = [(_CLONE, clone), (_IOCTL, ioctl), (_SOCKET, socket), *(() if own_namespaces else ((_SOCKETPAIR, pair),))]
+    everyone: list[Instruction] = [  # kill(-1): without a PID namespace that is every process of the user
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_JUMP_EQUAL, 0, 1, 0xFFFFFFFF),
+        (_RETURN, 0, 0, _ERRNO | _EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    without = () if own_namespaces else ((_SOCKETPAIR, pair), (_KILL, everyone))
+    bodies = [(_CLONE, clone), (_IOCTL, ioctl), (_SOCKET, socket), *without]
     for numbers, body in bodies:
         rules += [(_JUMP_EQUAL, 0, len(body), numbers[column]), *body]
     return rules
