@@ -305,8 +305,8 @@ ATTEMPTS = (
     tcp, mptcp, udp, elsewhere, dns, raw, packet, vsock, unix_path, unix_datagram, unix_abstract, bash_tcp, fifo,
     write_outside, read_secrets, read_shadow, git_token, write_git, climb, environment, proc_environment, proc_root,
     ptrace, signals, signal_everyone, namespaces, clone_namespace, remount, chroot, device, devices, sysctl,
-    become_root, setuid_program, keyring, capabilities, terminal, shared_memory, supervisor, other_calls, socket_in_repository,
-    work_directory,
+    become_root, setuid_program, keyring, capabilities, terminal, shared_memory, supervisor, other_calls,
+    socket_in_repository, work_directory,
 )  # fmt: skip
 
 
