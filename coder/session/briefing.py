@@ -4,6 +4,7 @@ The conversation is append-only, so that the provider's prompt cache keeps hitti
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from coder.agents.compaction import Scale
 from coder.agents.loop import usable_input
@@ -102,7 +103,8 @@ class Briefing:
             changes, told = self._changes(snapshot, hidden)
             messages = [*self._remarks, *changes, *self._beside(snapshot, plan, told), task]
         self.plan, self._seen_tree, self._remarks = plan, snapshot.tree, []
-        self.shown = priced(self.shown.budget, self.shown.entries, plan.withheld, self._prices())
+        shown = priced(self.shown.budget, self.shown.entries, plan.withheld, self._prices())
+        self.shown = replace(shown, unread=plan.unread, files=plan.files, notes=plan.notes)
         return plan, messages
 
     def lengths(self, snapshot: Snapshot, task: str, chosen: Sequence[str], conversation: int) -> Lengths:
