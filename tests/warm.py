@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.work import Ended
 
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 def coder(root: Path, *args: str, env: Mapping[str, str] | None = None, stdin: str = "") -> "Ended":

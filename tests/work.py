@@ -100,6 +100,6 @@ def coder(root: Path, *args: str, env: Mapping[str, str] | None = None, stdin: s
         input=None if stdin is None else stdin.encode(),
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -99,11 +99,12 @@ class _Job:
     def carry_out(self, work: "Work", *, yes: bool) -> int:
         """Say the price, ask if it is high, then do the work. The exit code."""
         from coder.context.tokens import count_tokens
+        from coder.headless.telemetry import observed
         from coder.model.client import Client
 
         self._say(forecast(work))
-        root = str(self.repository.location.root)
-        client = Client(self.settings, self.places, self.session, self._tell, repository=root, count=count_tokens)
+        root, emit = str(self.repository.location.root), observed(self._tell, self.settings.otel)
+        client = Client(self.settings, self.places, self.session, emit, repository=root, count=count_tokens)
         client.require_key()
         if not yes and not self._approved(work):
             self._say("nothing was sent")
