@@ -117,8 +117,11 @@ def measure_start(place: Path, files: int) -> Iterator[Figure]:
             cpu_ready = screen.cpu_seconds()
         with program(root, place, **server.environ()) as screen:
             screen.wait_for(READY)
-            screen.read(3.0)
-            before, rss = screen.cpu_seconds(), screen.rss_mib()
+            before = -1.0
+            while screen.cpu_seconds() > before:  # it warms up in the background
+                before = screen.cpu_seconds()
+                screen.read(2.0)
+            rss = screen.rss_mib()
             screen.read(5.0)
             idle = (screen.cpu_seconds() - before) / 5
     yield Figure("first frame, `coder` in a repository", "≤ 0.6 CPU s", f"{cpu:.2f} CPU s, {wall:.2f} s", cpu <= 0.6)
