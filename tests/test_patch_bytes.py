@@ -74,3 +74,11 @@ def test_an_empty_file_takes_lines():
 def test_a_new_file_has_the_line_ends_of_its_diff():
     text = "--- /dev/null\n+++ b/n\n@@ -0,0 +1,2 @@\n+a\r\n+b\n\\ No newline at end of file\n"
     assert applied(text, {}) == {"n": b"a\r\nb"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"1\none\r", b"1\n2\r"), (b"one\r", b"2\r")], ids=["mixed", "classic Mac"]
+)
+def test_a_carriage_return_at_the_end_of_a_file_without_a_newline_is_kept(before: bytes, after: bytes):
+    end = "\r\n\\ No newline at end of file\n"
+    assert applied(f"--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-one{end}+2{end}", {"a.py": before}) == {"a.py": after}

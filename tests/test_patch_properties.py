@@ -1,7 +1,9 @@
 """For any text git's own diff resolves to exactly the new bytes; no reply, however broken, does more than refuse."""
 
+import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -137,6 +139,29 @@ def test_a_broken_reply_is_resolved_or_refused_and_never_raises_anything_else(se
 @given(st.lists(st.sampled_from(BITS), max_size=25).map("\n".join) | st.text(max_size=300))
 def test_any_text_is_resolved_or_refused(text: str):
     check(text)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(SEEDS), st.integers(0, 200))
+def test_any_bytes_in_the_reply_are_resolved_or_refused(noise: bytes, seed: str, at: int):
+    raw = seed.encode()
+    check((raw[:at] + noise + raw[at:]).decode("utf-8", "surrogateescape"))
+
+
+REPLIES = json.loads(Path(__file__).with_name("data").joinpath("replies.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("number", range(len(REPLIES)))
+def test_a_reply_of_the_corpus_ends_as_it_ever_did(number: int):
+    """Broken replies, one for each way in which reading or resolving one has ended."""
+    reply = REPLIES[number]
+    tree = Tree({"a.py": BODY.encode(), "d/b.py": b"1\n"})
+    check(reply["reply"])
+    try:
+        files = resolve(reply["reply"], tree).files
+        assert {file.path: None if file.content is None else file.content.decode() for file in files} == reply["files"]
+    except PatchRefused as refusal:
+        assert sorted({problem.kind for problem in refusal.problems}) == reply["refused"]
 
 
 @settings(max_examples=80, deadline=None)

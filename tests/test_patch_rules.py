@@ -309,3 +309,8 @@ def test_a_hunk_without_indentation_takes_that_of_the_others():
     before = "import {\n} from x\n\nfunction f() {\n  if (a) {\n    b\n  }\n}\n"
     text = v4a("@@", " import {", "+\tc,", " } from x", "@@", " \tif (a) {", "-\t\tb", "+\t\td")
     assert changed(text, before) == before.replace("{\n}", "{\n  c,\n}").replace("    b", "    d")
+
+
+def test_as_many_equal_hunks_as_places_are_listed_are_still_fewer_than_there_are():
+    assert kinds(v4a(*["@@", "-x", "+y"] * 100), "x\n" * 200) == ["ambiguous"] * 100
+    assert changed(v4a(*["@@", "-x", "+y"] * 100), "x\n" * 100) == "y\n" * 100

@@ -319,6 +319,9 @@ def _edited_lines(text: bytes, hunk: Hunk) -> Iterator[bytes]:
     for line in lines_of(text):
         if line.startswith((b"@@", b"#")):
             continue
+        if line.startswith(b"+") and line in hunk.lines:
+            yield line
+            continue
         bare = line.removesuffix(b"\n").removesuffix(b"\r") or b" "  # editors strip the blank of an empty line
         yield originals.get(bare[1:], bare + end) if bare.startswith(b"+") else bare + b"\n"
 

@@ -49,10 +49,15 @@ def read_body(reply: Reply, start: int, stop: int) -> Hunk:
         text, cr = reply.lines[i], reply.cr[i]
         if text.startswith("\\ No newline") or text == "\\":
             if lines:
-                lines[-1] = replace(lines[-1], ends_file=True)
+                lines[-1] = _last(lines[-1])
             continue
         lines.append(_read_line(text, cr))
     return Hunk(tuple(lines), tail=_tail(lines))
+
+
+def _last(line: Line) -> Line:
+    """The line as the file's last, without an end: a CR that stands there is part of it."""
+    return replace(line, text=line.text + "\r" * line.cr, cr=False, ends_file=True)
 
 
 def _read_line(text: str, cr: bool) -> Line:

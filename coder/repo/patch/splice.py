@@ -83,8 +83,9 @@ def spliced(file: FileText, changes: Sequence[Change], literal_ends: bool) -> Fi
         ends += file.ends[at : change.start]
         for number, line in enumerate(change.added):
             _check_encoding(file, line)
-            lines.append(line.text)
-            ends.append(("\r\n" if line.cr else "\n") if literal_ends else _end_for(file, change, number))
+            end = ("\r\n" if line.cr else "\n") if literal_ends else _end_for(file, change, number)
+            lines.append(line.text.removesuffix("\r") if end == "\r" else line.text)
+            ends.append(end)
         at = change.stop
     lines += file.lines[at:]
     ends += file.ends[at:]
