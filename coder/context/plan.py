@@ -50,6 +50,7 @@ def make_plan(
     progress: Progress = lambda done, total: None,
     patience: float = float("inf"),
     behind: Behind | None = None,
+    memory: "Memory | None" = None,
 ) -> ContextPlan:
     """What the model sees of `snapshot` for `task`. Blocking; the same plan for the same arguments in every process.
 
@@ -64,11 +65,12 @@ def make_plan(
     rules, sifted = _look(repository, snapshot, settings, dropped, exclude)
     budget = settings.budget
     entries, back = _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact)
-    unread, notes = 0, []
+    unread, notes, key = 0, [], (snapshot.tree, task, tuple(dropped), (*settings.exclude, *exclude))
     if entries is None:
 
         def work(index: Index) -> tuple[Corpus, tuple[ContextEntry, ...], str]:
-            corpus = load_tree(repository, sifted.files, rules, index, progress, patience, task)
+            kept = memory.take(key) if memory else None
+            corpus = kept or load_tree(repository, sifted.files, rules, index, progress, patience, task)
             ranking = prefer(rank(corpus, read_task(task)), corpus, chosen)
             known = known_summaries(places, [document.oid for document in corpus.documents], maker)
             return corpus, packed(repository, corpus, ranking, rules, index, budget, pinned, known), index.note
@@ -90,6 +92,21 @@ def still_reading(unread: int, files: int) -> str:
     return f"{read}; the others were judged by their names, and are read in the background while a session lasts"
 
 
+class Memory:
+    """Keeps the corpus of a shortlist for the plan that follows it: a large one takes seconds to make."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[object, Corpus] | None = None
+
+    def keep(self, key: object, corpus: Corpus) -> None:
+        self._kept = (key, corpus)
+
+    def take(self, key: object) -> Corpus | None:
+        """The corpus that was kept under this very key, once; whatever else was kept is forgotten."""
+        kept, self._kept = self._kept, None
+        return kept[1] if kept and kept[0] == key else None
+
+
 def shortlist(
     repository: Source,
     snapshot: Tree,
@@ -99,6 +116,7 @@ def shortlist(
     *,
     dropped: Sequence[str] = (),
     patience: float = float("inf"),
+    memory: Memory | None = None,
 ) -> Shortlist:
     """The files that `make_plan` would rank first, for a selector to reread; empty where everything fits. Blocking."""
     rules, sifted = _look(repository, snapshot, settings, dropped)
@@ -108,6 +126,8 @@ def shortlist(
 
     def work(index: Index) -> Shortlist:
         corpus = load_tree(repository, sifted.files, rules, index, patience=patience, task=task)
+        if memory:
+            memory.keep((snapshot.tree, task, tuple(dropped), tuple(settings.exclude)), corpus)
         return short_list(corpus, rank(corpus, read_task(task)), index)
 
     return with_index(places, work)

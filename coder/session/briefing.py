@@ -10,7 +10,7 @@ from coder.agents.compaction import Scale
 from coder.agents.loop import usable_input
 from coder.config import ContextSettings, Settings
 from coder.context.behind import Behind
-from coder.context.plan import make_plan, priced, shortlist
+from coder.context.plan import Memory, make_plan, priced, shortlist
 from coder.context.render import render, render_beside
 from coder.context.shortlist import Shortlist
 from coder.context.tree import rules_for
@@ -56,6 +56,7 @@ class Briefing:
         self.plan: ContextPlan | None = None
         self.shown: ContextPlan | None = None  # the plan whose section stands in the conversation
         self.rules: Rules = NO_RULES  # what the user keeps back, as of the last turn's snapshot
+        self._memory = Memory()
         self._told: set[str] = set()
         self._behind = Behind(repository.shadow.place, places)
         self.pinned: tuple[str, ...] = ()
@@ -149,13 +150,21 @@ class Briefing:
             chosen=chosen,
             patience=PATIENCE_S,
             behind=self._behind,
+            memory=self._memory,
             usd_per_million=self._prices(),
         )
 
     def shortlist(self, snapshot: Snapshot, task: str) -> Shortlist:
         """What a selector would reread for `task`. Blocking."""
         return shortlist(
-            self._repository, snapshot, task, self._bounded(), self._places, dropped=self.dropped, patience=PATIENCE_S
+            self._repository,
+            snapshot,
+            task,
+            self._bounded(),
+            self._places,
+            dropped=self.dropped,
+            patience=PATIENCE_S,
+            memory=self._memory,
         )
 
     @property
