@@ -109,12 +109,8 @@ def held(screen: Terminal, key: str, seconds: float = 3.0) -> tuple[float, float
 def measure_start(place: Path, files: int) -> Iterator[Figure]:
     root = make_repository(place / "small")
     with FakeOpenAI([text("hm " * 50).stall(1, 60)]) as server:
-        with program(root, place, **server.environ()) as screen:
-            wall = screen.wait_for(READY)
-            cpu = screen.cpu_seconds()
-        with program(root, place, "--task", "go", **server.environ()) as screen:
-            ready = screen.wait_for(BUSY)
-            cpu_ready = screen.cpu_seconds()
+        cpu, wall = min(_until(program(root, place, **server.environ()), READY) for _ in range(3))
+        cpu_ready, ready = min(_until(program(root, place, "--task", "go", **server.environ()), BUSY) for _ in range(3))
         with program(root, place, **server.environ()) as screen:
             screen.wait_for(READY)
             before = -1.0
@@ -132,6 +128,13 @@ def measure_start(place: Path, files: int) -> Iterator[Figure]:
         cpu_ready <= 0.7,
     )
     yield Figure("idle", "< 1 % CPU, ≤ 110 MiB", f"{idle:.1%} CPU, {rss:.0f} MiB", idle < 0.01 and rss <= 110)
+
+
+def _until(started: Terminal, wanted: str) -> tuple[float, float]:
+    """CPU and wall seconds from the start of a program until `wanted` is there."""
+    with started as screen:
+        wall = screen.wait_for(wanted, 60)
+        return screen.cpu_seconds(), wall
 
 
 def measure_streaming(place: Path, files: int) -> Iterator[Figure]:
