@@ -60,12 +60,15 @@ class Picker(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield RowsView(lambda width: [((clip(visible_line(self._title), width), "bold text"),), (("", ""),)], id="title")
+            yield RowsView(self._heading, id="title")
             yield RowsView(self._rows, id="words")
             yield self._foot
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._in_sight)
+
+    def _heading(self, width: int) -> list[Line]:
+        return [((clip(visible_line(self._title), width), "bold text"),), (("", ""),)]
 
     def _rows(self, width: int) -> list[Line]:
         if not self._shown:
