@@ -182,3 +182,12 @@ def test_a_block_of_the_whole_text_gives_exactly_the_other_side(lines: list[str]
     if old != new and old.strip():
         (result,) = resolve(blocks(old, new), Tree({"a.py": old.encode()})).files
         assert result.content == new.encode()
+
+
+def test_a_block_of_thousands_of_lines_gives_exactly_the_other_side():
+    chance = random.Random(5)
+    old = [f"line {chance.randrange(2000)}\n" for _ in range(3000)]
+    new = [line for line in old if chance.random() < 0.9]
+    new[100:100] = new[1000:1400]
+    (result,) = resolve(blocks("".join(old), "".join(new)), Tree({"a.py": "".join(old).encode()})).files
+    assert result.content == "".join(new).encode()

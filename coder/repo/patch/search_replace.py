@@ -5,6 +5,9 @@ line which both sides share is context and keeps the file's own bytes.
 """
 
 import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable
 from difflib import SequenceMatcher
 
 from coder.repo.patch.edits import BadEdit, Edit, Hunk, Line
@@ -16,6 +19,7 @@ _SEARCH = re.compile(r"<{5,9} ?(?:SEARCH|ORIGINAL)\b>?[^\S\n]*(.*)$")
 _DIVIDER = re.compile(r"={5,9}\s*$")
 _REPLACE = re.compile(r">{5,9} ?(?:REPLACE|UPDATED)\b\s*$")
 Side = tuple[str, bool]  # a line, and whether it ended in CR LF
+Diff = Callable[[list[Side], list[Side]], list[Line]]
 
 _LONG = 500  # lines; beyond that lines that are everywhere do not begin a match, or it takes too long
 
@@ -73,12 +77,17 @@ def diff_lines(old: list[Side], new: list[Side]) -> list[Line]:
     marks = [[i for i, (text, _) in enumerate(side) if is_elision(text)] for side in (old, new)]
     if [old[i] for i in marks[0]] != [new[i] for i in marks[1]]:
         return _diff(old, new)
+    return _between(list(zip(*marks, strict=True)), old, new, _diff)
+
+
+def _between(pairs: list[tuple[int, int]], old: list[Side], new: list[Side], diff: Diff) -> list[Line]:
+    """The diffs of what stands between counterparts, positions in `old` and `new`, and these themselves."""
     lines: list[Line] = []
     old_from = new_from = 0
-    for old_to, new_to in zip(*marks, strict=True):
-        lines += [*_diff(old[old_from:old_to], new[new_from:new_to]), Line(" ", *old[old_to])]
+    for old_to, new_to in pairs:
+        lines += [*diff(old[old_from:old_to], new[new_from:new_to]), Line(" ", *old[old_to])]
         old_from, new_from = old_to + 1, new_to + 1
-    return lines + _diff(old[old_from:], new[new_from:])
+    return lines + diff(old[old_from:], new[new_from:])
 
 
 def _diff(old: list[Side], new: list[Side]) -> list[Line]:
@@ -87,16 +96,43 @@ def _diff(old: list[Side], new: list[Side]) -> list[Line]:
     head = _shared(old, new)
     tail = _shared(old[head:][::-1], new[head:][::-1])
     middle_old, middle_new = old[head : len(old) - tail], new[head : len(new) - tail]
-    lines = [Line(" ", *side) for side in old[:head]]
-    long = len(middle_new) > _LONG
-    matcher = SequenceMatcher(None, [text for text, _ in middle_old], [text for text, _ in middle_new], autojunk=long)
+    landmarks = _landmarks(middle_old, middle_new) if len(middle_new) > _LONG else []
+    middle = _between(landmarks, middle_old, middle_new, _matched)
+    return [*(Line(" ", *side) for side in old[:head]), *middle, *(Line(" ", *side) for side in old[len(old) - tail :])]
+
+
+def _matched(old: list[Side], new: list[Side]) -> list[Line]:
+    lines: list[Line] = []
+    long = len(new) > _LONG
+    matcher = SequenceMatcher(None, [text for text, _ in old], [text for text, _ in new], autojunk=long)
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":
-            lines += [Line(" ", *side) for side in middle_old[old_from:old_to]]
+            lines += [Line(" ", *side) for side in old[old_from:old_to]]
         else:
-            lines += [Line("-", *side) for side in middle_old[old_from:old_to]]
-            lines += [Line("+", *side) for side in middle_new[new_from:new_to]]
-    return lines + [Line(" ", *side) for side in old[len(old) - tail :]]
+            lines += [Line("-", *side) for side in old[old_from:old_to]]
+            lines += [Line("+", *side) for side in new[new_from:new_to]]
+    return lines
+
+
+def _landmarks(old: list[Side], new: list[Side]) -> list[tuple[int, int]]:
+    """Lines that occur once on either side, as many as stand in the same order: the counterparts of a patience diff
+    (Bram Cohen), which splits what would take long as a whole."""
+    once = [Counter(text for text, _ in side) for side in (old, new)]
+    places = {text: i for i, (text, _) in enumerate(new) if once[1][text] == 1}
+    pairs = [(i, places[text]) for i, (text, _) in enumerate(old) if once[0][text] == 1 and text in places]
+    ends: list[int] = []  # the lowest position in `new` that a rising run of each length ends at
+    chain: list[int] = []  # for each pair, the length of the longest run that it ends
+    for _, j in pairs:
+        at = bisect_left(ends, j)
+        ends[at : at + 1] = [j]
+        chain.append(at)
+    found: list[tuple[int, int]] = []
+    length = len(ends) - 1
+    for pair, at in zip(reversed(pairs), reversed(chain), strict=True):
+        if at == length and (not found or pair[1] < found[-1][1]):
+            found.append(pair)
+            length -= 1
+    return found[::-1]
 
 
 def _shared(one: list[Side], other: list[Side]) -> int:
