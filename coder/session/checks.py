@@ -64,6 +64,7 @@ class Checks:
         self._answers: dict[tuple[tuple[str, ...], ...], bool] = {}
         self._refusal = ""  # what the user said beside a no
         self._note = ""
+        self._granted: tuple[tuple[str, ...], ...] = ()
         self._last: tuple[TestReport, ...] = ()
         self._evidence: dict[tuple[str, str], tuple[Evidence, tuple[TriageCard, ...]]] = {}
         self._opening: asyncio.Task[Sandbox] | None = None
@@ -75,6 +76,9 @@ class Checks:
         if not commands or self._may_run(commands):
             return commands
         words = tuple(command.argv for command in commands)
+        if words == self._granted:
+            self._granted = ()
+            return commands
         if words not in self._answers:
             question = ApproveCommand(words, commands[0].origin, self._options.sandbox, self._change())
             answer = Approval.of(await self._ask(question))
@@ -114,7 +118,10 @@ class Checks:
         """Before anything is spent: ask about a command that changed since it was approved; and begin the sandbox's
         self-test, while the model thinks, where a command may run."""
         commands = await self._candidates(tree)
-        if not commands or (not self._may_run(commands) and not (self._change() and await self.approved(tree))):
+        if commands and not self._may_run(commands):
+            commands = await self.approved(tree) if self._change() else ()
+            self._granted = tuple(command.argv for command in commands)  # a yes for once is for the run to come
+        if not commands:
             return
         if self._opening is None:
             self._opening = asyncio.create_task(self._choose())
