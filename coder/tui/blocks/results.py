@@ -196,7 +196,7 @@ class Landed(Block):
         if self._commit:
             head.append((f"  commit {visible_line(self._commit)[:12]}", "muted"))
         elif not self._undone and self._paths:
-            head.append(("  /undo takes it back", "faint"))
+            head.append(("  /commit commits it, /undo takes it back", "faint"))
         shown = self._paths if not self.folded else self._paths[:5]
         rows = [marked(("✓", "good"), head, width)]
         rows += [((f"  {clip(path, width - 2)}", "muted"),) for path in shown]
