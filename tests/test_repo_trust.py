@@ -105,5 +105,6 @@ def test_changes_of_both_sides_are_merged_with_their_bytes():
 
 def test_a_conflict_is_reported_with_both_sides():
     merged = merge3(b"1\n2\n3\n", b"1\nours\n3\n", b"1\ntheirs\n3\n")
-    assert merged.conflict and b"<<<<<<< as it is now\nours\n=======\ntheirs\n>>>>>>> as the edit makes it" in merged.content
+    both = b"<<<<<<< as it is now\nours\n=======\ntheirs\n>>>>>>> as the edit makes it"
+    assert merged.conflict and both in merged.content
     assert merge3(b"a\0b", b"a\0c", b"a\0d") == type(merged)(b"a\0c", True)
