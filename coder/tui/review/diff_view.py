@@ -105,6 +105,7 @@ class DiffView(LineView, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         self.lay_out()
+        self._bring_into_sight(self.cursor)  # a lower view may have lost it
 
     def row_count(self) -> int:
         return len(self._rows)
@@ -117,6 +118,12 @@ class DiffView(LineView, can_focus=True):
             return
         self.cursor = place
         self.redraw()
+        self._bring_into_sight(place)
+        self.post_message(self.Moved(place))
+
+    def _bring_into_sight(self, place: Place) -> None:
+        if place not in self._tops:
+            return
         top = self._tops[place]
         if self._order and place == self._order[0]:
             top = 0
@@ -129,7 +136,6 @@ class DiffView(LineView, can_focus=True):
         end = self._tops[self._order[last]] if last < len(self._order) else len(self._rows)
         if not (self.scroll_offset.y <= top and end <= self.scroll_offset.y + height):
             self.scroll_to(y=max(0, top), animate=False, immediate=True)
-        self.post_message(self.Moved(place))
 
     def _first_of(self, file: int) -> Place | None:
         return next((place for place in self._order if place[0] == file), None)
