@@ -110,7 +110,8 @@ def measure_start(place: Path, files: int) -> Iterator[Figure]:
     root = make_repository(place / "small")
     with FakeOpenAI([text("hm " * 50).stall(1, 60)]) as server:
         cpu, wall = min(_until(program(root, place, **server.environ()), READY) for _ in range(3))
-        cpu_ready, ready = min(_until(program(root, place, "--task", "go", **server.environ()), BUSY) for _ in range(3))
+        cpu_ready, ready = min(_until_typed(program(root, place, **server.environ())) for _ in range(3))
+        cpu_task, task = min(_until(program(root, place, "--task", "go", **server.environ()), BUSY) for _ in range(3))
         with program(root, place, **server.environ()) as screen:
             screen.wait_for(READY)
             before = -1.0
@@ -121,12 +122,8 @@ def measure_start(place: Path, files: int) -> Iterator[Figure]:
             screen.read(5.0)
             idle = (screen.cpu_seconds() - before) / 5
     yield Figure("first frame, `coder` in a repository", "≤ 0.6 CPU s", f"{cpu:.2f} CPU s, {wall:.2f} s", cpu <= 0.6)
-    yield Figure(
-        "ready: a task given on the command line begins",
-        "≤ 0.7 CPU s",
-        f"{cpu_ready:.2f} CPU s, {ready:.2f} s",
-        cpu_ready <= 0.7,
-    )
+    yield Figure("ready: a key is painted", "≤ 0.7 CPU s", f"{cpu_ready:.2f} CPU s, {ready:.2f} s", cpu_ready <= 0.7)
+    yield Figure("a task given on the command line begins", "", f"{cpu_task:.2f} CPU s, {task:.2f} s")
     yield Figure("idle", "< 1 % CPU, ≤ 110 MiB", f"{idle:.1%} CPU, {rss:.0f} MiB", idle < 0.01 and rss <= 110)
 
 
@@ -134,6 +131,15 @@ def _until(started: Terminal, wanted: str) -> tuple[float, float]:
     """CPU and wall seconds from the start of a program until `wanted` is there."""
     with started as screen:
         wall = screen.wait_for(wanted, 60)
+        return screen.cpu_seconds(), wall
+
+
+def _until_typed(started: Terminal) -> tuple[float, float]:
+    """CPU and wall seconds from the start of a program until a key, pressed at the first frame, is painted."""
+    with started as screen:
+        wall, start = screen.wait_for(READY, 60), len(screen.raw)
+        screen.send("q")
+        wall += screen.wait_for("q", 60, start)
         return screen.cpu_seconds(), wall
 
 
