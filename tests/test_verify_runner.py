@@ -190,6 +190,22 @@ test("is", () => {});
 """
 
 
+def test_this_projects_own_tests_run_on_a_draft_of_it(tmp_path: Path) -> None:
+    project = Path(__file__).parent.parent
+    paths = [
+        project / "pyproject.toml",
+        *(path for room in ("coder", "prompts", "tests") for path in (project / room).rglob("*")),
+    ]
+    kept = [path for path in paths if path.suffix in (".py", ".md", ".toml")]
+    files = {str(path.relative_to(project)): path.read_bytes() for path in kept}
+    broken = files["coder/repo/paths.py"] + b"\n\ndef refuse_path(path):\n    return ''\n"
+    command = (sys.executable, "-m", "pytest", "-n0", "tests/test_paths.py")
+    evidence = Bench(tmp_path, files).weigh({"coder/repo/paths.py": broken}, *command)
+    assert evidence.status == "failed", evidence
+    assert evidence.new_failures and all("test_paths" in name for name in evidence.new_failures)
+    assert evidence.reports[0].passed > 0
+
+
 def test_npm_runs_node_tests(tmp_path: Path) -> None:
     if not shutil.which("npm"):
         pytest.skip("npm is not installed")
