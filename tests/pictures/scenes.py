@@ -176,6 +176,7 @@ async def nothing(screen: Shown) -> None:
 async def a_turn(screen: Shown) -> None:
     await screen.write(TASK)
     await screen.sees("applied")
+    await screen.press(*["pageup"] * 6, *["pagedown"] * 6)  # what was never in sight has an estimated height
 
 
 async def a_panel(screen: Shown) -> None:
