@@ -221,7 +221,7 @@ class CoderApp(Hands):
         self.side.update()
 
     def _tick(self) -> None:
-        if not self.is_left:
+        if not self.is_left and (len(self.screen_stack) == 1 or self.screen.is_modal):  # it is in sight
             self.screen_stack[0].query_one(Activity).refresh()
 
     # ── turns ──

@@ -180,8 +180,7 @@ def measure_review(place: Path, files: int) -> Iterator[Figure]:
         yield Figure(
             "200 files, 20,000 lines: the review opens", "< 0.5 s", f"{wall:.2f} s, {cpu:.2f} CPU s", wall < 0.5
         )
-        while screen.read(1.0):  # the grace in which typed-ahead keys do not act
-            pass
+        screen.read(3.0)  # more than the grace in which typed-ahead keys do not act
         for name, key in (("line", "j"), ("page", " "), ("hunk", "n")):
             each, lag = held(screen, key)
             told = f"{each:.0f} CPU ms a frame, the last {lag:.0f} ms late"
