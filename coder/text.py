@@ -81,7 +81,7 @@ def hides_characters(text: str) -> bool:
 
 # Each pattern is linear on any text: it begins with literal characters that the engine looks for by itself, what
 # follows is consumed at most once (possessive repeats), and no start is inside what another start consumed.
-# The name is what is left in the text; a group `before` stays.
+# The name is what is left in the text.
 _START = "(?<![A-Za-z0-9]"
 _SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -104,10 +104,17 @@ _SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("PyPI token", re.compile(rf"pypi-{_START}pypi-)[A-Za-z0-9_-]{{40,}}+")),
     ("Google key", re.compile(rf"AIza{_START}AIza)[0-9A-Za-z_-]{{35}}(?![0-9A-Za-z_-])")),
     ("JWT", re.compile(r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{10,}+\.eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+")),
-    ("bearer token", re.compile(r"(?P<before>earer (?<=[Bb]earer ))[A-Za-z0-9._~+/=-]{16,}+")),
-    ("bearer token", re.compile(r"(?P<before>BEARER )[A-Za-z0-9._~+/=-]{16,}+")),
-    ("basic credentials", re.compile(r"(?P<before>asic (?<=(?i:authorization: basic )))[A-Za-z0-9+/=]{8,}+")),
-    ("URL password", re.compile(r"(?P<before>://)[^\s/:@\"'<>]{0,200}+:[^\s/@\"'<>]{1,200}+(?=@)")),
+    ("bearer token", re.compile(r"earer (?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}+")),
+    ("bearer token", re.compile(r"BEARER [A-Za-z0-9._~+/=-]{16,}+")),
+    ("basic credentials", re.compile(r"asic (?<=(?i:authorization: basic ))[A-Za-z0-9+/=]{8,}+")),
+    ("URL password", re.compile(r"://[^\s/:@\"'<>]{0,200}+:[^\s/@\"'<>]{1,200}+(?=@)")),
+)
+_KEPT = re.compile(
+    r"(?:[a-z]+ |[A-Z]+ |://)(?=[(\[])"
+)  # the literal that some patterns begin with and leave in the text
+_CHANGES = tuple(
+    (pattern, f"{kept[0] if (kept := _KEPT.match(pattern.pattern)) else ''}[redacted {name}]")
+    for name, pattern in _SECRETS
 )
 
 # What can stand between the characters of a secret without being seen: escape sequences, also as JSON, C and shells
@@ -153,9 +160,8 @@ def _without_breaks(text: str) -> str:
 def _redact(text: str, values: Iterable[str]) -> str:
     for value in values:
         text = text.replace(value, "[redacted]")
-    for name, pattern in _SECRETS:
-        before = r"\g<before>" if "before" in pattern.groupindex else ""
-        text = pattern.sub(f"{before}[redacted {name}]", text)
+    for pattern, instead in _CHANGES:  # a plain text for each: no group is filled in, which would take twice as long
+        text = pattern.sub(instead, text)
     return text
 
 
