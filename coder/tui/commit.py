@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import TextArea
 
 from coder.errors import CoderError
 from coder.text import visible
@@ -16,26 +15,19 @@ from coder.tui.keys import run_bound
 from coder.tui.lines import Line, wrap, wrap_text
 from coder.tui.row import Row, RowsView
 from coder.tui.status import Part, fit, join
+from coder.tui.visible_text import VisibleText
 
 SUBJECT = 72  # columns; what git's own tools show of a subject without cutting it
 HINTS = (("Enter", "commit"), ("Esc", "back"), ("Shift+Enter", "new line"), ("Ctrl+G", "editor"))
 
 
-class MessageText(TextArea):
+class MessageText(VisibleText):
     """Enter gives what is written; the other keys are those of the composer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+g", "editor", "Write in $EDITOR")]
 
     def __init__(self, text: str) -> None:
-        super().__init__(
-            visible(text),
-            id="message",
-            soft_wrap=True,
-            show_line_numbers=False,
-            compact=True,
-            highlight_cursor_line=False,
-        )
-        self.cursor_blink = False
+        super().__init__(text, id="message")
 
     async def on_key(self, event: events.Key) -> None:
         match event.key:
@@ -48,11 +40,6 @@ class MessageText(TextArea):
                 return
         event.prevent_default()
         event.stop()
-
-    def on_paste(self, event: events.Paste) -> None:
-        event.prevent_default()
-        event.stop()
-        self.insert(visible(event.text.replace("\r\n", "\n").replace("\r", "\n")))
 
     def action_editor(self) -> None:
         from coder.tui.editor import edit

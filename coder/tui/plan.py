@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import TextArea
 
 from coder.errors import CoderError
 from coder.text import visible
@@ -17,6 +15,7 @@ from coder.tui.keys import PLAN, bindings, hint
 from coder.tui.lines import Line
 from coder.tui.row import Row
 from coder.tui.status import fit, join
+from coder.tui.visible_text import VisibleText
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -51,26 +50,6 @@ class PlanHints(Row):
         return tuple(join(fit(parts, width, "   "), "   "))
 
 
-class PlanText(TextArea):
-    """What is pasted is made visible: a text area draws what it holds as it is."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(
-            visible(text),
-            id="plan",
-            soft_wrap=True,
-            show_line_numbers=False,
-            compact=True,
-            highlight_cursor_line=False,
-        )
-        self.cursor_blink = False
-
-    def on_paste(self, event: events.Paste) -> None:
-        event.prevent_default()
-        event.stop()
-        self.insert(visible(event.text.replace("\r\n", "\n").replace("\r", "\n")))
-
-
 class PlanScreen(ModalScreen[Verdict]):
     """`asked`: it came by itself at the end of a turn, so that keys typed before must not decide."""
 
@@ -84,17 +63,17 @@ class PlanScreen(ModalScreen[Verdict]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield Heading(id="heading")
-            yield PlanText(self._plan)
+            yield VisibleText(self._plan, id="plan")
             yield PlanHints(id="choice")
 
     def on_mount(self) -> None:
-        self.set_focus(self.query_one(PlanText))
+        self.set_focus(self.query_one(VisibleText))
         if self.grace is not None:
             self.call_after_refresh(self.grace.start)
 
     @property
     def text(self) -> str:
-        return self.query_one(PlanText).text.strip()
+        return self.query_one(VisibleText).text.strip()
 
     def action_decide(self, what: Literal["go", "revise", "later"]) -> None:
         if self.text or what == "later":
@@ -108,4 +87,4 @@ class PlanScreen(ModalScreen[Verdict]):
         except CoderError as error:
             self.app.notify(visible(f"{error.message} {error.hint}"), severity="error", markup=False)
         else:
-            self.query_one(PlanText).text = visible(written.decode("utf-8", "replace")).strip()
+            self.query_one(VisibleText).text = visible(written.decode("utf-8", "replace")).strip()
