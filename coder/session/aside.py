@@ -13,7 +13,8 @@ from coder.events import ApproveCommand
 from coder.model.messages import user_message
 from coder.repo.trust import TrustStore
 from coder.sandbox import SandboxError, View
-from coder.session.turn import Means, Mode, agent_of
+from coder.session.means import Means, Mode
+from coder.session.turn import agent_of
 from coder.store import private_dir
 from coder.text import redact
 from coder.values import Approval

@@ -1,20 +1,15 @@
 """Commits of what a session applied and has not committed yet: exactly that, whatever else is staged or changed."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from coder.errors import CoderError, UserError
 from coder.events import Notice
 from coder.repo.commit import commit
 from coder.repo.convert import joint_patch
+from coder.session.means import Means
 from coder.session.recorded import RecordedTurn
 from coder.session.uninterrupted import uninterrupted
-
-if TYPE_CHECKING:
-    from coder.session.turn import Means
 
 SUBJECT = 72  # columns of a commit's first line
 

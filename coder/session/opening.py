@@ -10,10 +10,10 @@ from coder.model.client import Client
 from coder.repo.repository import Repository
 from coder.session.briefing import Briefing
 from coder.session.checks import Checks
+from coder.session.means import Means, SessionOptions
 from coder.session.record import Record
 from coder.session.recorded import Recorded
 from coder.session.recorder import Recorder
-from coder.session.turn import Means, SessionOptions
 from coder.store import Places
 
 

@@ -3,20 +3,17 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from coder.agents.compaction import size
 from coder.model.prefix import KEPT_S
 from coder.repo.repository import Snapshot
 from coder.session.beside import Lengths, renewal_is_cheaper
-
-if TYPE_CHECKING:
-    from coder.session.turn import Means
+from coder.session.means import Means
 
 STEPS = 6.0  # requests of a turn, about
 
 
-async def renewal_pays(means: "Means", snapshot: Snapshot, task: str, chosen: Sequence[str]) -> bool:
+async def renewal_pays(means: Means, snapshot: Snapshot, task: str, chosen: Sequence[str]) -> bool:
     """Whether a section made for `task` costs less than the old one with what the task needs beside it."""
     model = means.client.catalog.get(means.settings.model)
     prices = model.prices.get("default")
@@ -29,11 +26,11 @@ async def renewal_pays(means: "Means", snapshot: Snapshot, task: str, chosen: Se
     return renewal_is_cheaper(lengths, prices, cached=cached, steps=STEPS)
 
 
-def _lengths(means: "Means", snapshot: Snapshot, task: str, chosen: Sequence[str]) -> Lengths:
+def _lengths(means: Means, snapshot: Snapshot, task: str, chosen: Sequence[str]) -> Lengths:
     return means.briefing.lengths(snapshot, task, chosen, size(means.history))
 
 
-def _still_cached(means: "Means") -> float:
+def _still_cached(means: Means) -> float:
     """The share of the conversation that the provider's cache should hold now, by the last call and how it went."""
     last = means.client.ledger.last(means.helpers.session, "coder")
     if last is None or time.time() - last.time > KEPT_S:

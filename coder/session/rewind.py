@@ -1,11 +1,15 @@
-"""The files' side of a rewind: several checkpoints taken back as one, newest first, or none of them."""
+"""The files' side of undo and rewind: checkpoints taken back, several as one, newest first, or none of them."""
 
+import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from coder.errors import CoderError
+from coder.events import Undone
 from coder.repo.checkpoint import UndoItem, list_checkpoints, preview, undo
 from coder.repo.discover import Location
+from coder.session.means import Means
 from coder.store import Places
 from coder.values import Checkpoint
 
@@ -53,3 +57,21 @@ def take_back(location: Location, places: Places, ids: Sequence[str]) -> tuple[C
                 undo(location, places, done.id)
         raise
     return tuple(made)
+
+
+async def undo_in(means: Means, work: Callable[[], tuple[Checkpoint, ...]]) -> tuple[Checkpoint, ...]:
+    """Carry out `work` (blocking), whose checkpoints undo others; the session forgets what is gone, and tells it."""
+    before = await asyncio.to_thread(_undone, means)
+    made = await asyncio.to_thread(work)
+    gone = sorted(await asyncio.to_thread(_undone, means) - before)
+    for checkpoint in gone:
+        means.edits.pop(checkpoint, None)
+        means.applied.pop(checkpoint, None)
+    for done in made:
+        means.recorder.note("undone", checkpoint=asdict(done), paths=done.paths, undoes=gone)
+        means.emit(Undone(done, done.paths))
+    return made
+
+
+def _undone(means: Means) -> set[str]:
+    return {each.id for each in list_checkpoints(means.repository.location, means.places) if each.undone}

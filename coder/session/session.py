@@ -2,29 +2,30 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from coder import prompts
 from coder.agents.compaction import compact, size
 from coder.config import Settings
 from coder.errors import Exit, UserError
-from coder.events import Ask, Emit, Event, Notice, SessionStarted, TurnFinished, TurnStarted, Undone
+from coder.events import Ask, Emit, Event, Notice, SessionStarted, TurnFinished, TurnStarted
 from coder.model.ledger import Total
-from coder.repo.checkpoint import UndoItem, list_checkpoints, preview, undo
+from coder.repo.checkpoint import UndoItem, preview, undo
 from coder.repo.discover import Location
 from coder.repo.repository import Repository
 from coder.session.aside import CommandEnd, OwnCommands, ask_aside
 from coder.session.choices import as_left, choose_effort, choose_model
 from coder.session.commits import Commits
 from coder.session.disclosure import WHAT_LEAVES, tell_once
+from coder.session.means import Mode, SessionOptions
 from coder.session.names import Names
 from coder.session.opening import gather
 from coder.session.outcome import Outcome
 from coder.session.record import session_path
 from coder.session.recorded import Recorded, RecordedTurn, live_records, read_records, recorded, records_before
 from coder.session.replay import replay, spent
-from coder.session.rewind import preview_all, standing, take_back
-from coder.session.turn import Mode, SessionOptions, Turn
+from coder.session.rewind import preview_all, standing, take_back, undo_in
+from coder.session.turn import Turn
 from coder.store import Places
 from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, TriageCard, Usage
 
@@ -237,27 +238,12 @@ class Session:
 
     async def undo(self, checkpoint_id: str = "") -> Checkpoint:
         """Take back what was last applied (or that checkpoint). Raises where files changed since."""
-        return (await self._undo(lambda: (undo(self._location, self._means.places, checkpoint_id),)))[0]
+        return (await undo_in(self._means, lambda: (undo(self._location, self._means.places, checkpoint_id),)))[0]
 
     async def take_back(self) -> None:
         """Undo what the last turn landed, its commit too, if anything. Raises where files or HEAD changed since."""
         if self._turn:
-            await self._undo(self._turn.take_back)
-
-    async def _undo(self, work: Callable[[], tuple[Checkpoint, ...]]) -> tuple[Checkpoint, ...]:
-        before = await asyncio.to_thread(self._undone)
-        made = await asyncio.to_thread(work)
-        gone = sorted(await asyncio.to_thread(self._undone) - before)
-        for checkpoint in gone:
-            self._means.edits.pop(checkpoint, None)
-            self._means.applied.pop(checkpoint, None)
-        for done in made:
-            self._means.recorder.note("undone", checkpoint=asdict(done), paths=done.paths, undoes=gone)
-            self._means.emit(Undone(done, done.paths))
-        return made
-
-    def _undone(self) -> set[str]:
-        return {each.id for each in list_checkpoints(self._location, self._means.places) if each.undone}
+            await undo_in(self._means, self._turn.take_back)
 
     async def compact(self) -> tuple[int, int]:
         """Leave out the older steps of the conversation; about how many tokens it had, and has."""
@@ -318,7 +304,7 @@ class Session:
         Raises, with nothing changed, where a file was changed since. The undos are checkpoints of their own.
         """
         ids, places = await self._applied_since(turn), self._means.places
-        made = await self._undo(lambda: take_back(self._location, places, ids)) if files and ids else ()
+        made = await undo_in(self._means, lambda: take_back(self._location, places, ids)) if files and ids else ()
         records = await asyncio.to_thread(lambda: live_records(read_records(session_path(places, self.id))))
         state = recorded(records_before(records, turn))
         self._means.recorder.record.rewind(turn, state.history, state.renewals)

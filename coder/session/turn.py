@@ -1,85 +1,37 @@
 """One turn: from the task to what landed. What outlives it is in its `Means`, which the session owns."""
 
 import asyncio
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
-from typing import Literal
 
 from coder import prompts
 from coder.agents.agent import Agent, make_agent
 from coder.agents.loop import Limits, TurnEnd, run_turn, usable_input
-from coder.agents.subagents import Helpers, select
+from coder.agents.subagents import select
 from coder.agents.tool import Desk
 from coder.config import Settings
 from coder.errors import ApiError, Exit, LimitReached
-from coder.events import Applied, ApproveSpending, Ask, ContextPlanned, Emit, Notice, ProposalReady, Review
-from coder.model.client import Client
+from coder.events import Applied, ApproveSpending, ContextPlanned, Notice, ProposalReady, Review
 from coder.model.messages import TOO_LONG, user_message
 from coder.repo.draft import Draft
 from coder.repo.git import GitError
-from coder.repo.repository import Repository
 from coder.repo.steps import Stale
 from coder.session import policy
-from coder.session.briefing import Briefing
-from coder.session.checks import CheckOptions, Checks
 from coder.session.commits import commit_landed, commit_message
 from coder.session.findings import describe
 from coder.session.landing import Landed, land, take_back
-from coder.session.outcome import Destination, Outcome
-from coder.session.record import Items
-from coder.session.recorder import Recorder
+from coder.session.means import Means, Mode
+from coder.session.outcome import Outcome
 from coder.session.renewal import renewal_pays
 from coder.session.renewed import renewed
 from coder.session.selection import first_files
 from coder.session.summaries import summarize_cached
 from coder.session.uninterrupted import uninterrupted
-from coder.store import Places
 from coder.text import redact
 from coder.tools import ALL, READING
 from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, Proposal, ReviewDecision, TriageCard
 
-Mode = Literal["edit", "ask", "plan"]
-
 HALVINGS = 4  # of a section that is too long for the server: from the default budget down to 8,000 tokens
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """What the user said when the session was opened. `trusted`: the repository's rules may be read to the model."""
-
-    mode: Mode = "edit"
-    checks: CheckOptions = CheckOptions()
-    destination: Destination = Destination()
-    trusted: bool = False
-
-
-@dataclass(slots=True)
-class Means:
-    """What the turns of a session share. `emit` also keeps what must last; `edits` are the patches that landed, by
-    checkpoint, as compaction keeps them, `applied` the trees before and after each that is in no commit yet."""
-
-    repository: Repository
-    settings: Settings
-    places: Places
-    options: SessionOptions
-    emit: Emit
-    ask: Ask
-    client: Client
-    helpers: Helpers
-    checks: Checks
-    briefing: Briefing
-    recorder: Recorder
-    cache_key: str
-    history: Items
-    edits: dict[str, str] = field(default_factory=dict)
-    applied: dict[str, tuple[str, str]] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)  # by the user, to the turn that runs
-
-    @property
-    def key(self) -> str:
-        """The cache key of the session; another one each time the conversation changed elsewhere than at its end."""
-        renewals = self.recorder.record.renewals
-        return f"{self.cache_key}:{renewals}" if renewals else self.cache_key
 
 
 class Turn:
