@@ -124,7 +124,9 @@ def test_cost_adds_up_by_everything(root: Path, tmp_path: Path) -> None:
     (day,) = by("day").values()
     assert (day["requests"], day["estimated"], day["unpriced"]) == (4, 0, 0)
     assert day["main_usd"] == pytest.approx(4 * 0.0093)  # what all of it would have cost on the main model
-    assert "all on main" in coder(root, "cost").out
+    heading, row = coder(root, "cost").out.splitlines()[:2]
+    assert "reasoning" in heading and "all on main" in heading
+    assert len(row) == len(heading)
 
 
 def test_cost_says_when_nothing_was_spent(root: Path) -> None:

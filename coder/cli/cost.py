@@ -44,18 +44,27 @@ def command(ctx: click.Context, by: str, output: str) -> int:
 def _table(totals: tuple[Total, ...]) -> str:
     if not totals:
         return "nothing was spent yet"
-    width = max(len(visible_line(total.key, 60)) for total in totals)
-    lines = [
-        f"{'':<{width}} {'requests':>9} {'input':>12} {'cached':>12} {'predicted':>12} {'output':>10} {'usd':>10}"
-        f" {'all on main':>12}"
-    ]
-    for total in totals:
-        main = "unknown" if total.main_usd is None else f"{total.main_usd:.4f}"
-        note = f"  {total.unpriced} calls without a known price" if total.unpriced else ""
-        note += f"  {total.estimated} at their worst case" if total.estimated else ""
-        lines.append(
-            f"{visible_line(total.key, 60):<{width}} {total.requests:>9,} {total.input_tokens:>12,} "
-            f"{total.cached_tokens:>12,} {total.predicted_tokens:>12,} {total.output_tokens:>10,} "
-            f"{total.usd:>10.4f} {main:>12}{note}"
-        )
-    return "\n".join(lines)
+    rows = [("", *_HEADINGS), *map(_cells, totals)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    notes = ["", *map(_note, totals)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) + note
+        for row, note in zip(rows, notes, strict=True)
+    )
+
+
+_HEADINGS = ("requests", "input", "cached", "predicted", "output", "reasoning", "seconds", "usd", "all on main")
+
+
+def _cells(total: Total) -> tuple[str, ...]:
+    """The row of a table. The reasoning is part of the output."""
+    counts = [total.requests, total.input_tokens, total.cached_tokens, total.predicted_tokens]
+    counts += [total.output_tokens, total.reasoning_tokens]
+    main = "unknown" if total.main_usd is None else f"{total.main_usd:.4f}"
+    cells = (*(f"{count:,}" for count in counts), f"{total.latency_s:,.1f}", f"{total.usd:.4f}", main)
+    return (visible_line(total.key, 60), *cells)
+
+
+def _note(total: Total) -> str:
+    note = f"  {total.unpriced} calls without a known price" if total.unpriced else ""
+    return note + (f"  {total.estimated} at their worst case" if total.estimated else "")
