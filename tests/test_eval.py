@@ -43,30 +43,45 @@ def evaluate(place: Path, *args: str, **options: Any) -> Ended:
         return coder(place, "eval", *args, env={**server.environ(), **options.pop("env", {})}, **options)
 
 
-def test_a_suite_is_carried_out_and_added_up_by_configuration(tmp_path: Path) -> None:
-    ended = evaluate(tmp_path, SUITE, "--output", "json")
-    assert ended.code == 0, ended.err
-    report = json.loads(ended.out)
+CARRIED_OUT: list[str] = []  # the reports of `shards`, made by the first test that wants them, in its own places
+
+
+@pytest.fixture
+def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The reports of both halves of the suite, carried out once in a directory where nothing may be left behind."""
+    place, reports = tmp_path_factory.mktemp("place"), tmp_path_factory.mktemp("reports")
+    while len(CARRIED_OUT) < 2:
+        part = len(CARRIED_OUT) + 1
+        file = str(reports / f"{part}.json")
+        ended = evaluate(place, SUITE, "--shard", f"{part}/2", "--output-file", file, "--quiet")
+        assert ended.code == 0, ended.err
+        CARRIED_OUT.append(file)
+    assert list(place.iterdir()) == []
+    return CARRIED_OUT
+
+
+def merge(place: Path, reports: list[str], *args: str) -> Ended:
+    return coder(place, "eval", *(word for report in reports for word in ("--merge", report)), *args)
+
+
+def test_a_suite_is_carried_out_and_added_up_by_configuration(tmp_path: Path, shards: list[str]) -> None:
+    report = json.loads(merge(tmp_path, shards, "--output", "json").out)
     mini, nano = report["configurations"]
-    assert (mini["successes"], mini["trials"], nano["successes"], nano["trials"]) == (2, 2, 1, 2), ended.err
+    assert (mini["successes"], mini["trials"], nano["successes"], nano["trials"]) == (2, 2, 1, 2)
     assert mini["usd"] == pytest.approx(4 * (1_000 * 0.75 + 100 * 4.5) / 1e6)
     assert nano["usd_per_success"] == pytest.approx(nano["usd"])
     assert report["complete"]
     assert {(trial["task"], trial["success"]) for trial in report["trials"] if trial["configuration"] == "nano"} == {
         ("add", True), ("shout", False),
     }  # fmt: skip
-    assert list(tmp_path.iterdir()) == []
 
 
-def test_shards_merge_to_the_whole(tmp_path: Path) -> None:
-    for part in ("1", "2"):
-        flags = ["--shard", f"{part}/2", "--output-file", str(tmp_path / f"{part}.json")]
-        assert evaluate(tmp_path, SUITE, *flags, "--quiet").code == 0
-    both = coder(tmp_path, "eval", "--merge", "1.json", "--merge", "2.json")
+def test_shards_merge_to_the_whole(tmp_path: Path, shards: list[str]) -> None:
+    both = merge(tmp_path, shards)
     assert "small: 4 trials\n" in both.out
     assert "mini  2/2 = 100% [34%, 100%]" in both.out
     assert "nano  1/2 = 50% [9%, 91%]" in both.out
-    twice = coder(tmp_path, "eval", "--merge", "1.json", "--merge", "1.json")
+    twice = merge(tmp_path, [shards[0], shards[0]])
     assert (twice.code, "share a trial" in twice.err) == (2, True)
 
 
