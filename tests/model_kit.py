@@ -82,9 +82,8 @@ def talk(
 ) -> tuple[Any, Heard]:
     """Run `conversation` (one plain request if none) against a server that plays `script`. An error of coder's is
     kept in `heard.error`, with None as the result."""
-    base = Path(tempfile.mkdtemp(prefix="coder-model-"))
-    places = places or Places(base / "config", base / "state", base / "cache")
-    with FakeOpenAI(script, strict=strict) as server:
+    with tempfile.TemporaryDirectory(prefix="coder-model-") as base, FakeOpenAI(script, strict=strict) as server:
+        places = places or Places(*(Path(base, name) for name in ("config", "state", "cache")))
         heard = Heard(server)
 
         async def run() -> Any:
