@@ -77,6 +77,14 @@ def test_a_good_call_between_malformed_ones_starts_the_count_anew(tmp_path: Path
         assert turn(place, server).status == "finished"
 
 
+def test_a_malformed_call_beside_a_good_one_is_no_strike(tmp_path: Path):
+    reads = [tool_call("read_files", {"files": [{"path": "calc.py", "first": n, "last": n}]}) for n in (1, 2, 3)]
+    script = [tool_call("search", "{") + read for read in reads]
+    with bench(tmp_path) as place, FakeOpenAI([*script, text("Done.")]) as server:
+        assert turn(place, server).status == "finished"
+        assert [output.startswith("error: ") for output in outputs(server)] == [True, False] * 3
+
+
 def test_the_same_call_again_is_answered_with_an_error_and_ends_the_turn_at_last(tmp_path: Path):
     with bench(tmp_path) as place, FakeOpenAI(lambda body: fresh(READ)) as server:
         end = turn(place, server)
