@@ -253,3 +253,23 @@ def test_model_and_effort_change_from_the_next_turn_on_and_it_is_said(user: User
     assert sent == [("gpt-5.4-mini", "medium"), ("gpt-5.4", "low")]
     assert "the effort is now low (it was medium)" in user.notices()
     assert any("my-own-model is not in the catalog" in notice for notice in user.notices())
+
+
+MOVE = """*** Begin Patch
+*** Update File: calc.py
+*** Move to: lib/sums.py
+@@
+-    return a - b
++    return a + b
+*** End Patch
+"""
+
+
+def test_a_file_that_the_change_moves_keeps_its_mode(user: User, serve):
+    (user.root / "calc.py").write_text(CALC + "# so long that git calls it a rename\n" * 9)
+    (user.root / "calc.py").chmod(0o750)
+    serve([free_text_call("apply_patch", MOVE), text("Moved.")])
+    (outcome,) = user.turns("one", "move it")
+    moved = user.root / "lib" / "sums.py"
+    assert outcome.exit.status == "done" and not (user.root / "calc.py").exists()
+    assert moved.read_text().startswith(FIXED) and moved.stat().st_mode & 0o777 == 0o750
