@@ -1,10 +1,12 @@
 """The conversation, the composer and the commands, as a person uses them."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
+from coder.errors import UserError
 from coder.events import (
     ApproveCommand,
     ApproveSpending,
@@ -29,12 +31,14 @@ from coder.events import (
     UsageRecorded,
 )
 from coder.session.names import FoundSymbol
+from coder.tui.app import CoderApp
 from coder.tui.commands import COMMANDS
 from coder.tui.door import ScreenOptions, TrustQuestion
 from coder.tui.keys import ALL, shown
+from coder.tui.remap import remapped
 from coder.values import Approval, ContextEntry, ContextPlan, Evidence, TestReport, TriageCard, Usage
 from tests.screen_kit import PLAIN, Shown, drive
-from tests.scripted import Scripted, streaming, telling
+from tests.scripted import Scripted, opener, streaming, telling
 
 UNITTEST = ("python", "-m", "unittest")
 FAILING = TestReport(UNITTEST, "t", 1, 12, 10, 2, duration_s=0.4, sandbox="bubblewrap 9/9")
@@ -515,17 +519,74 @@ def test_trust_is_asked_before_the_repository_is_opened(key: str, remembered: li
 
 
 def test_keys_follow_the_configuration() -> None:
-    options = ScreenOptions(keys={"app.help": "f3", "app.hlep": "f4"})
+    options = ScreenOptions(keys={"app.help": "F3", "composer.send": "ctrl+y", "help.close": "!"})
 
     async def act(screen: Shown) -> None:
-        text = await screen.sees("screen.keys: there is no key app.hlep")
-        assert "did you mean app.help?" in text
-        assert "F3 help" in text
+        text = await screen.sees("F3 help")
+        assert "Ctrl+Y send" in text
+        screen.send(*"one", "enter", *"two")
+        await screen.press("ctrl+y")
+        await screen.until(lambda: screen.sessions != [] and screen.session.tasks == ["one\ntwo"])
         await screen.press("f3")
-        await screen.sees("Esc closes") if "Esc closes" in screen.text else None
-        assert len(screen.app.screen_stack) == 2
+        await screen.until(lambda: len(screen.app.screen_stack) == 2)
+        await screen.press("escape", "!")
+        await screen.until(lambda: len(screen.app.screen_stack) == 1)
 
     drive(telling(), act, options=options)
+
+
+def test_the_keys_of_an_approval_and_of_other_questions_follow_the_configuration() -> None:
+    keys = {"approve.session": "n", "approve.no": "y", "confirm.yes": "j"}
+    answers = []
+
+    async def script(session: Scripted, task: str) -> None:
+        answers.append(await session.ask(ApproveCommand((("pytest",),), "detected", "namespaces")))
+        answers.append(await session.ask(ApproveSpending(1.0, 2.0)))
+
+    async def act(screen: Shown) -> None:
+        await screen.write("x")
+        assert "No (y)" in await screen.sees("This session (n)")
+        await screen.grace()
+        await screen.press("n")
+        await screen.sees("Spend (j)")
+        await screen.grace()
+        await screen.press("y", "j")
+        await screen.until(lambda: answers == [Approval("session"), True])
+
+    drive(script, act, options=ScreenOptions(keys=keys))
+
+
+def test_the_keys_of_a_list_follow_the_configuration() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("/theme")
+        await screen.sees("F9 chooses")
+        await screen.press("f8", "f9")
+        await screen.until(lambda: screen.app.theme != "coder-dark" and len(screen.app.screen_stack) == 1)
+
+    drive(telling(), act, options=ScreenOptions(keys={"picker.down": "f8", "picker.take": "f9"}))
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"app.hlep": "f4"}, "there is no action app.hlep"),
+        ({"review.accept": "x"}, "x is review.accept and review.reject"),
+        ({"review.accept": "Ctrl+Q"}, "Ctrl+Q is review.accept and app.quit"),
+        ({"approve.always": "o"}, "o is approve.once and approve.always"),
+        ({"picker.take": "Esc"}, "Esc is picker.take and picker.leave"),
+        ({"review.accept": "ctl+a"}, "review.accept names no key with ctl+a"),
+        ({"review.accept": ""}, "review.accept names no key with nothing"),
+        ({"composer.past": "r"}, "r is text where composer.past is used"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_at_the_start(keys: dict[str, str], words: str) -> None:
+    with pytest.raises(UserError, match=re.escape(words)):
+        CoderApp(opener(telling(), []), ScreenOptions(keys=keys))
+
+
+def test_actions_may_exchange_their_keys_and_have_several() -> None:
+    keys = {"review.accept": "x, F7", "review.reject": "a", "review.help": "?"}
+    assert remapped(keys) == {"review.accept": "x,f7", "review.reject": "a", "review.help": "question_mark"}
 
 
 def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,10 +34,11 @@ from coder.tui.facts import Facts
 from coder.tui.grace import Grace
 from coder.tui.hands import Hands
 from coder.tui.history import History
-from coder.tui.keys import foot_hints, unknown_keys
+from coder.tui.keys import foot_hints
 from coder.tui.mentions import Mentions
 from coder.tui.paste import Pastes
 from coder.tui.questions import show_question, warm_review
+from coder.tui.remap import remapped
 from coder.tui.side import Side
 from coder.tui.status import Activity, Hints, Status
 from coder.tui.terminal import Terminal
@@ -80,7 +81,7 @@ class CoderApp(Hands):
         super().__init__(driver_class=ScreenDriver if terminal else None, ansi_color=colorless or None)
         self.colorless = colorless
         self.animation_level = "none"
-        self.keys = dict(options.keys)
+        self.keys = remapped(options.keys)
         self.set_keymap(self.keys)
         self.facts = Facts()
         self.turns = Turns(open_session, task, self._turn_ended, options.warm)
@@ -129,8 +130,6 @@ class CoderApp(Hands):
         self.composer.focus()
         if self.options.banner:
             self.conversation.say(self.options.banner)
-        for words, help in unknown_keys(self.keys):
-            self.conversation.say(words, "warning", help)
         self.call_after_refresh(self._open)
 
     def _open(self) -> None:

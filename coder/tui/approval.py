@@ -1,11 +1,11 @@
 """May this command run? No, once, in this session, always, or no with a reason that the model is told."""
 
 import shlex
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
@@ -14,18 +14,22 @@ from coder.text import visible
 from coder.tui.confirm import Paragraph
 from coder.tui.foot_line import FootLine
 from coder.tui.grace import Grace
+from coder.tui.keys import APPROVE, bindings, hint
 from coder.tui.lines import Line, Span, wrap, wrap_text
 from coder.tui.row import Row, RowsView
 from coder.values import Approval
 
-ANSWERS: Sequence[tuple[str, str]] = (
-    ("n", "No"),
-    ("o", "Once"),
-    ("y", "This session"),
-    ("a", "Always"),
-    ("r", "No, because"),
-)
-SCOPES = {"n": "no", "o": "once", "y": "session", "a": "always"}
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
+
+Answer = Literal["no", "once", "session", "always", "because"]
+ANSWERS: Mapping[Answer, str] = {
+    "no": "No",
+    "once": "Once",
+    "session": "This session",
+    "always": "Always",
+    "because": "No, because",
+}
 
 
 class Answers(Row):
@@ -33,12 +37,14 @@ class Answers(Row):
 
     def __init__(self, only_once: bool) -> None:
         super().__init__(id="choice")
-        self.answers = [each for each in ANSWERS if not only_once or each[0] not in "ya"]
+        self.answers = [each for each in ANSWERS if not only_once or each not in ("session", "always")]
         self.at = 0
 
     def line(self, width: int) -> Line:
         spans: list[Span] = []
-        for place, (key, words) in enumerate(self.answers):
+        remapped = cast("CoderApp", self.app).keys
+        for place, answer in enumerate(self.answers):
+            key, words = hint([f"approve.{answer}"], ANSWERS[answer], remapped)
             spans.append((f" {words} ({key}) ", "bold cursor" if place == self.at else "muted"))
         return tuple(spans)
 
@@ -49,18 +55,7 @@ class Approve(ModalScreen[Approval]):
     Without a sandbox only a single run can be allowed.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key, f"answer({key!r})", words) for key, words in ANSWERS),
-        Binding("escape,ctrl+c", "back", "No", priority=True),
-        Binding("left,shift+tab", "move(-1)", "Choose"),
-        Binding("right,tab", "move(1)", "Choose"),
-        Binding("enter", "take", "Answer"),
-        Binding("up", "scroll(-1)", "Up"),
-        Binding("down", "scroll(1)", "Down"),
-        Binding("pageup", "scroll(-10)", "Up"),
-        Binding("pagedown", "scroll(10)", "Down"),
-    ]
-
+    BINDINGS: ClassVar[list[BindingType]] = bindings(APPROVE)
     AUTO_FOCUS: ClassVar[str | None] = ""
 
     def __init__(self, question: ApproveCommand) -> None:
@@ -98,13 +93,13 @@ class Approve(ModalScreen[Approval]):
             rows += [(("", ""),), *wrap_text(visible(text), style, width)]
         return rows
 
-    def action_answer(self, key: str) -> None:
-        if key not in [offered for offered, _ in self._answers.answers]:
+    def action_answer(self, answer: Answer) -> None:
+        if answer not in self._answers.answers:
             return
-        if key != "r":
-            self.dismiss(Approval(SCOPES[key]))  # type: ignore[arg-type]
-            return
-        self.query_one(FootLine).open("why not? the model is told", "")
+        if answer == "because":
+            self.query_one(FootLine).open("why not? the model is told", "")
+        else:
+            self.dismiss(Approval(answer))
 
     def action_back(self) -> None:
         reason = self.query_one(FootLine)
@@ -122,7 +117,7 @@ class Approve(ModalScreen[Approval]):
         self._answers.refresh()
 
     def action_take(self) -> None:
-        self.action_answer(self._answers.answers[self._answers.at][0])
+        self.action_answer(self._answers.answers[self._answers.at])
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(RowsView).scroll_relative(y=rows, animate=False)

@@ -1,39 +1,42 @@
 """The message of a commit, to be edited before it is made."""
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from coder.errors import CoderError
 from coder.text import visible
-from coder.tui.keys import run_bound
+from coder.tui.keys import COMMIT, bindings, by_key, hint, run_bound
 from coder.tui.lines import Line, wrap, wrap_text
 from coder.tui.row import Row, RowsView
 from coder.tui.status import Part, fit, join
 from coder.tui.visible_text import VisibleText
 
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
+
 SUBJECT = 72  # columns; what git's own tools show of a subject without cutting it
-HINTS = (("Enter", "commit"), ("Esc", "back"), ("Shift+Enter", "new line"), ("Ctrl+G", "editor"))
+HINTS = {"commit.make": "commit", "commit.back": "back", "commit.newline": "new line", "commit.editor": "$EDITOR"}
 
 
 class MessageText(VisibleText):
-    """Enter gives what is written; the other keys are those of the composer."""
+    """The message as it is written; its keys are named as those of the composer are."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+g", "editor", "Write in $EDITOR")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(key for key in COMMIT if key.id == "commit.editor")
 
     def __init__(self, text: str) -> None:
         super().__init__(text, id="message")
 
     async def on_key(self, event: events.Key) -> None:
-        match event.key:
-            case "enter":
+        match by_key(COMMIT, cast("CoderApp", self.app).keys).get(event.key):
+            case "commit.make":
                 cast("CommitScreen", self.screen).give()
-            case "shift+enter" | "alt+enter" | "ctrl+j":
+            case "commit.newline":
                 self.insert("\n")
             case _:
                 await run_bound(self, event)
@@ -61,14 +64,16 @@ class Subject(Row):
     def line(self, width: int) -> Line:
         length = len(self.screen.query_one(MessageText).text.partition("\n")[0])
         parts: list[Part] = [(0, [(f"{length}/{SUBJECT}", "warn" if length > SUBJECT else "muted")])]
-        parts += [(rank, [(key, "text"), (f" {words}", "muted")]) for rank, (key, words) in enumerate(HINTS)]
+        remapped = cast("CoderApp", self.app).keys
+        hints = [hint([id], words, remapped) for id, words in HINTS.items()]
+        parts += [(rank, [(key, "text"), (f" {words}", "muted")]) for rank, (key, words) in enumerate(hints)]
         return tuple(join(fit(parts, width, "   "), "   "))
 
 
 class CommitScreen(ModalScreen[str]):
     """Asks for the message; gives it, or nothing where the user goes back. `words` say what will be committed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "back", "Back", priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(key for key in COMMIT if key.id == "commit.back")
 
     def __init__(self, words: Sequence[tuple[str, str]], message: str) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from coder.errors import CoderError
 from coder.text import visible, visible_line
 from coder.tui.completion import Completions
 from coder.tui.history import History
-from coder.tui.keys import COMPOSER, bindings, run_bound
+from coder.tui.keys import COMPOSER, TYPING, bindings, by_key, run_bound
 from coder.tui.paste import Pastes
 
 if TYPE_CHECKING:
@@ -55,25 +55,25 @@ class Composer(TextArea):
         self.pastes = pastes
 
     async def on_key(self, event: events.Key) -> None:
-        offers = self.completions
-        match event.key:
-            case "tab" | "enter" if offers.past:
+        offers, does = self.completions, by_key(TYPING, cast("CoderApp", self.app).keys).get(event.key)
+        match does:
+            case "composer.complete" | "composer.send" if offers.past:
                 chosen = offers.chosen
                 offers.close()
                 self._recall(chosen or None)
-            case "tab" if offers.display:
+            case "composer.complete" if offers.display:
                 self._complete()
-            case "enter" if offers.display and not self.text.startswith("/"):
+            case "composer.send" if offers.display and not self.text.startswith("/"):
                 self._complete()
-            case "up" | "down" if offers.display:
-                offers.move(-1 if event.key == "up" else 1)
-            case "enter":
+            case "composer.older" | "composer.newer" if offers.display:
+                offers.move(-1 if does == "composer.older" else 1)
+            case "composer.send":
                 self._submit()
-            case "shift+enter" | "alt+enter" | "ctrl+j":
+            case "composer.newline":
                 self.insert("\n")
-            case "up" if self.cursor_location[0] == 0:
+            case "composer.older" if self.cursor_location[0] == 0:
                 self._recall(self._history.older(self.text))
-            case "down" if self.cursor_location[0] == self.document.line_count - 1:
+            case "composer.newer" if self.cursor_location[0] == self.document.line_count - 1:
                 self._recall(self._history.newer())
             case _:
                 await run_bound(self, event)

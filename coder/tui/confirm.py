@@ -1,10 +1,10 @@
 """Questions with a yes and a no, the no being the default: spending, trust, whatever a command asks first."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
@@ -13,8 +13,12 @@ from coder.events import ApproveSpending
 from coder.text import visible
 from coder.tui.door import TrustQuestion
 from coder.tui.grace import Grace
+from coder.tui.keys import CONFIRM, bindings, hint
 from coder.tui.lines import Line, wrap, wrap_text
 from coder.tui.row import Row, RowsView
+
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
 
 Paragraph = tuple[str, str]  # text, made visible here, and its style
 
@@ -29,10 +33,12 @@ class Choice(Row):
 
     def line(self, width: int) -> Line:
         marked, other = "bold cursor", "muted"
+        remapped = cast("CoderApp", self.app).keys
+        (no, _), (yes, _) = hint(["confirm.no"], "", remapped), hint(["confirm.yes"], "", remapped)
         return (
-            (f" {self._no} (n) ", other if self.chosen else marked),
+            (f" {self._no} ({no}) ", other if self.chosen else marked),
             ("   ", ""),
-            (f" {self._yes} (y) ", marked if self.chosen else other),
+            (f" {self._yes} ({yes}) ", marked if self.chosen else other),
         )
 
 
@@ -42,16 +48,7 @@ class Confirm(ModalScreen[bool]):
     `asked` is for what the session asks by itself: keys that were typed before it appeared must not answer it.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes"),
-        Binding("n,escape,ctrl+c", "answer(False)", "No", priority=True),
-        Binding("left,right,tab,shift+tab", "switch", "Choose"),
-        Binding("enter", "take", "Answer"),
-        Binding("up", "scroll(-1)", "Up"),
-        Binding("down", "scroll(1)", "Down"),
-        Binding("pageup", "scroll(-10)", "Up"),
-        Binding("pagedown", "scroll(10)", "Down"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(CONFIRM)
 
     def __init__(
         self, title: str, paragraphs: Sequence[Paragraph], yes: str = "Yes", no: str = "No", *, asked: bool = False

@@ -4,36 +4,23 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from coder.tui.commands import COMMANDS
-from coder.tui.keys import APP, COMPOSER, PANEL, PLAN, REVIEW, Key, shown
+from coder.tui.keys import HELP, SECTIONS, Key, bindings, hint, shown
 from coder.tui.lines import Line, wrap
 from coder.tui.row import RowsView
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
 
-TYPING = (
-    ("Enter", "send; while a turn runs, queue"),
-    ("Shift+Enter, Alt+Enter, Ctrl+J", "new line"),
-    ("Up, Down", "what you asked before"),
-    ("@", "name a file or a declaration"),
-    ("!", "run a command of your own in the sandbox"),
-    ("Tab", "complete what is offered"),
-)
+TYPED = (("/", "commands, listed below"), ("@", "name a file or a declaration"), ("!", "run a command of your own"))
 
 
 class HelpScreen(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,f1,enter", "dismiss", "Close"),
-        Binding("up,k", "scroll(-1)", "Up"),
-        Binding("down,j", "scroll(1)", "Down"),
-        Binding("pageup", "scroll(-10)", "Up"),
-        Binding("pagedown,space", "scroll(10)", "Down"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(HELP)
 
     def __init__(self, first: str = "") -> None:
         super().__init__()
@@ -53,13 +40,9 @@ def _rows(width: int, remapped: Mapping[str, str], first: str) -> list[Line]:
         return [(shown(remapped.get(key.id) or key.keys), key.words) for key in keys]
 
     commands = [(f"/{command.name} {command.usage}".strip(), command.summary) for command in COMMANDS]
-    sections = [
-        ("Keys", [*TYPING, *table(COMPOSER), *table(APP)]),
-        ("Commands", commands),
-        ("Review", table(REVIEW)),
-        ("Plan", table(PLAN)),
-        ("Side panels", table(PANEL)),
-    ]
+    sections = [(title, table(keys)) for title, keys in SECTIONS.items()]
+    sections[0][1][:0] = TYPED
+    sections.insert(1, ("Commands", commands))
     sections.sort(key=lambda section: section[0] != first)
     rows: list[Line] = []
     for title, pairs in sections:
@@ -72,4 +55,5 @@ def _rows(width: int, remapped: Mapping[str, str], first: str) -> list[Line]:
             else:
                 rows += [((head, "text"),), *wrap(((words, "muted"),), width, (" " * lead, ""))]
         rows.append((("", ""),))
-    return [*rows, (("Esc closes", "faint"),)]
+    key, words = hint(["help.close"], "closes", remapped)
+    return [*rows, ((f"{key} {words}", "faint"),)]

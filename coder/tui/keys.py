@@ -3,15 +3,12 @@
 Textual runs a binding only after keys typed later may have reached the widget; `run_bound` keeps the order.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-
-from coder.text import visible_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +20,16 @@ class Key:
     action: str
     words: str
     priority: bool = False
+
+
+def _scrolling(screen: str) -> tuple[Key, ...]:
+    """Of a box whose words may be longer than it is high."""
+    return (
+        Key(f"{screen}.up", "up", "scroll(-1)", "scroll a line up"),
+        Key(f"{screen}.down", "down", "scroll(1)", "scroll a line down"),
+        Key(f"{screen}.page_up", "pageup", "scroll(-10)", "scroll up"),
+        Key(f"{screen}.page_down", "pagedown", "scroll(10)", "scroll down"),
+    )
 
 
 APP = (
@@ -43,6 +50,13 @@ COMPOSER = (
     Key("composer.page_up", "pageup", "app.page(-0.9)", "scroll the conversation up"),
     Key("composer.page_down", "pagedown", "app.page(0.9)", "scroll the conversation down"),
     Key("composer.end", "ctrl+end", "app.page_end", "scroll to its end"),
+)
+TYPING = (
+    Key("composer.send", "enter", "", "send; while a turn runs, queue"),
+    Key("composer.newline", "shift+enter,alt+enter,ctrl+j", "", "new line"),
+    Key("composer.older", "up", "", "what you asked before; in a list, the one above"),
+    Key("composer.newer", "down", "", "what you asked after it; in a list, the one below"),
+    Key("composer.complete", "tab", "", "complete what is offered"),
 )
 PLAN = (
     Key("plan.go", "ctrl+s", "decide('go')", "carry the plan out, as it is written now", True),
@@ -96,7 +110,59 @@ REVIEW = (
     Key("review.commit", "m", "commit", "apply what is accepted and commit it, with a message you can edit"),
     Key("review.leave", "escape,q", "leave", "leave without applying"),
 )
-ALL = {key.id: key for key in (*APP, *COMPOSER, *PLAN, *PANEL, *REVIEW)}
+COMMIT = (
+    Key("commit.make", "enter", "", "commit with this message"),
+    Key("commit.newline", "shift+enter,alt+enter,ctrl+j", "", "new line"),
+    Key("commit.editor", "ctrl+g", "editor", "write in $EDITOR"),
+    Key("commit.back", "escape,ctrl+c", "back", "back, without a commit", True),
+)
+APPROVE = (
+    Key("approve.no", "n", "answer('no')", "no"),
+    Key("approve.once", "o", "answer('once')", "once"),
+    Key("approve.session", "y", "answer('session')", "in this session, for exactly these words"),
+    Key("approve.always", "a", "answer('always')", "always, for exactly these words"),
+    Key("approve.because", "r", "answer('because')", "no, with a reason that the model is told"),
+    Key("approve.back", "escape,ctrl+c", "back", "no; from the reason, back", True),
+    Key("approve.left", "left,shift+tab", "move(-1)", "mark the answer before"),
+    Key("approve.right", "right,tab", "move(1)", "mark the next answer"),
+    Key("approve.take", "enter", "take", "give the marked answer"),
+    *_scrolling("approve"),
+)
+CONFIRM = (
+    Key("confirm.yes", "y", "answer(True)", "yes"),
+    Key("confirm.no", "n,escape,ctrl+c", "answer(False)", "no", True),
+    Key("confirm.switch", "left,right,tab,shift+tab", "switch", "mark the other answer"),
+    Key("confirm.take", "enter", "take", "give the marked answer"),
+    *_scrolling("confirm"),
+)
+PICKER = (
+    Key("picker.take", "enter", "take", "choose what is marked"),
+    Key("picker.leave", "escape,ctrl+c", "leave", "leave the list", True),
+    Key("picker.up", "up,ctrl+p", "move(-1)", "mark the one above", True),
+    Key("picker.down", "down,ctrl+n", "move(1)", "mark the one below", True),
+    Key("picker.page_up", "pageup", "move(-10)", "ten up"),
+    Key("picker.page_down", "pagedown", "move(10)", "ten down"),
+    Key("picker.erase", "backspace", "erase", "erase the last letter of what narrows the list"),
+)
+HELP = (
+    Key("help.close", "escape,q,f1,enter", "dismiss", "close the help"),
+    Key("help.up", "up,k", "scroll(-1)", "scroll a line up"),
+    Key("help.down", "down,j", "scroll(1)", "scroll a line down"),
+    Key("help.page_up", "pageup", "scroll(-10)", "scroll up"),
+    Key("help.page_down", "pagedown,space", "scroll(10)", "scroll down"),
+)
+SECTIONS: Mapping[str, tuple[Key, ...]] = {
+    "Conversation": (*TYPING, *COMPOSER, *APP),
+    "Review": REVIEW,
+    "Commit": COMMIT,
+    "Plan": PLAN,
+    "Side panels": PANEL,
+    "May a command run?": APPROVE,
+    "Other questions": CONFIRM,
+    "Lists": PICKER,
+    "Help": HELP,
+}
+ALL = {key.id: key for keys in SECTIONS.values() for key in keys}
 
 _SHOWN = {
     "escape": "Esc",
@@ -141,18 +207,21 @@ def foot_hints(running: bool, remapped: Mapping[str, str]) -> list[tuple[str, st
     help = hint(["app.help"], "help", remapped)
     steer = hint(["composer.steer"], "steer", remapped)
     if running:
-        return [hint(["app.interrupt"], "interrupt", remapped), ("Enter", "queue"), steer, panels, unfold, help]
-    return [("Enter", "send"), ("/", "commands"), help, panels, hint(["app.quit"], "quit", remapped), unfold]
+        queue = hint(["composer.send"], "queue", remapped)
+        return [hint(["app.interrupt"], "interrupt", remapped), queue, steer, panels, unfold, help]
+    return [
+        hint(["composer.send"], "send", remapped),
+        ("/", "commands"),
+        help,
+        panels,
+        hint(["app.quit"], "quit", remapped),
+        unfold,
+    ]
 
 
-def unknown_keys(names: Iterable[str]) -> list[tuple[str, str]]:
-    """What to say, and a hint, of each name in `screen.keys` that is none."""
-    said = []
-    for name in sorted(set(names) - ALL.keys()):
-        near = difflib.get_close_matches(name, ALL, n=1)
-        help = f"did you mean {near[0]}?" if near else f"the names are {', '.join(ALL)}"
-        said.append((f"screen.keys: there is no key {visible_line(name, 60)}", help))
-    return said
+def by_key(keys: Iterable[Key], remapped: Mapping[str, str]) -> dict[str, str]:
+    """The id of what each key does, for a widget that looks at its keys itself."""
+    return {name: key.id for key in keys for name in (remapped.get(key.id) or key.keys).split(",")}
 
 
 async def run_bound(widget: Widget, event: events.Key) -> bool:

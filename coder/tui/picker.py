@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from coder.text import visible_line
+from coder.tui.keys import PICKER, bindings, hint
 from coder.tui.lines import Line, clip
 from coder.tui.row import Row, RowsView
+
+if TYPE_CHECKING:
+    from coder.tui.app import CoderApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +37,15 @@ class Foot(Row):
 
     def line(self, width: int) -> Line:
         typed = ((f"{self.typed}▏  ", "text"),) if self.typed else ()
-        return (*typed, ("Enter chooses  Esc leaves  typing narrows", "faint"))
+        remapped = cast("CoderApp", self.app).keys
+        (take, _), (leave, _) = hint(["picker.take"], "", remapped), hint(["picker.leave"], "", remapped)
+        return (*typed, (f"{take} chooses  {leave} leaves  typing narrows", "faint"))
 
 
 class Picker(ModalScreen[str]):
     """`marked` is told each choice that the mark comes to; Esc gives None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c", "leave", "Leave", priority=True),
-        Binding("enter", "take", "Choose"),
-        Binding("up,ctrl+p", "move(-1)", "Up", priority=True),
-        Binding("down,ctrl+n", "move(1)", "Down", priority=True),
-        Binding("pageup", "move(-10)", "Up"),
-        Binding("pagedown", "move(10)", "Down"),
-        Binding("backspace", "erase", "Erase"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PICKER)
 
     def __init__(
         self, title: str, offers: Sequence[Offer], at: str = "", marked: Callable[[str], None] | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from coder.errors import CoderError
+from coder.tui.keys import hint
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -54,5 +55,6 @@ def beside(app: CoderApp, work: Callable[[], Awaitable[object]]) -> None:
 def at_rest(app: CoderApp, what: str) -> bool:
     """Whether no turn runs; if one does, it is said that `what` has to wait."""
     if app.turns.running:
-        app.conversation.say(f"{what} once the turn is over", "warning", "Esc interrupts it")
+        key, words = hint(["app.interrupt"], "interrupts it", app.keys)
+        app.conversation.say(f"{what} once the turn is over", "warning", f"{key} {words}")
     return not app.turns.running

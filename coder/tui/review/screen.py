@@ -311,7 +311,9 @@ class ReviewScreen(Screen[ReviewDecision]):
         self.app.push_screen(CommitScreen(words, self._message), self._finish_with)
 
     def _say_nothing_accepted(self) -> None:
-        self.notify("Nothing is accepted yet: a takes this hunk, Ctrl+A everything.", markup=False)
+        remapped = cast("CoderApp", self.app).keys
+        (one, _), (all_, _) = hint(["review.accept"], "", remapped), hint(["review.accept_all"], "", remapped)
+        self.notify(f"Nothing is accepted yet: {one} takes this hunk, {all_} everything.", markup=False)
 
     def _left_out(self) -> str:
         return f"{count(self.decisions.tally().undecided, 'hunk')} undecided: not applied, and the model is told so."
