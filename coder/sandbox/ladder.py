@@ -43,10 +43,13 @@ async def choose(
     for tier in TIERS:
         if tier not in tiers or not _might_work(tier) or (mode == "require" and tier not in NAMESPACE_TIERS):
             continue
-        sandbox = Sandbox(tier, settings, places, environ, secrets, limits=_limits(tier))
-        held, total, trouble = await selftest.check(sandbox)
-        if held == total:
-            return dataclasses.replace(sandbox, checks=f"{held}/{total}")
+        for loopback in (True, False) if tier == "landlock" else (True,):
+            sandbox = Sandbox(
+                tier, settings, places, environ, secrets, limits=_limits(tier, loopback), loopback=loopback
+            )
+            held, total, trouble = await selftest.check(sandbox)
+            if held == total:
+                return dataclasses.replace(sandbox, checks=f"{held}/{total}")
         failures.append(f"{tier} {held}/{total} ({trouble})")
     raise Refused(
         f"no sandbox holds here: {'; '.join(failures) or 'none is available on this system'}",
@@ -55,16 +58,21 @@ async def choose(
 
 
 _SCOPED = 6  # the first version of Landlock that keeps signals inside
-_LIMITS = {
-    "landlock": "runs in a copy at another path, without sockets (loopback too), terminals and a /tmp of its own; the"
-    " command lines of the machine's processes can be read; all other bounds are kept by a watcher, not by the kernel",
-    "seatbelt": "runs in a copy at another path; services of this machine stay reachable on loopback",
-}
+_COPY = "runs in a copy at another path"
+_BROKERED = "loopback by TCP and by sockets with a path only, where others of this machine can connect to it too"
+_REST = (
+    "without terminals, a /tmp and a /dev/shm of its own; the command lines of the machine's processes can be read; all"
+    " other bounds are kept by a watcher, not by the kernel"
+)
 
 
-def _limits(tier: Tier) -> str:
-    signals = "; it can signal your other processes (until Linux 6.12)"
-    return _LIMITS.get(tier, "") + (signals if tier == "landlock" and landlock.version() < _SCOPED else "")
+def _limits(tier: Tier, loopback: bool) -> str:
+    if tier == "seatbelt":
+        return f"{_COPY}; services of this machine stay reachable on loopback"
+    if tier != "landlock":
+        return ""
+    signals = "" if landlock.version() >= _SCOPED else "; it can signal your other processes (until Linux 6.12)"
+    return f"{_COPY}, with {_BROKERED if loopback else 'no sockets, so no loopback'}, {_REST}{signals}"
 
 
 def _sweep(base: Path) -> None:

@@ -28,6 +28,7 @@ def give(
     want: Sequence[str],
     environ: Mapping[str, str],
     settings: "SandboxSettings",
+    loopback: bool,
 ) -> tuple[list[str], dict[str, Any]]:
     """(command line, order) for `inside.launch`, which documents itself by its use of the order's keys."""
     mounts = tier in ("bubblewrap", "namespaces")
@@ -36,6 +37,7 @@ def give(
         "own_pids": mounts,
         "confine": tier not in ("none", "seatbelt"),
         "network": settings.network,
+        "brokered": tier == "landlock" and loopback,
         "steps": list(laid.steps),
         "argv": [inside(word, laid) for word in argv],
         "cwd": laid.cwd,

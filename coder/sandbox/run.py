@@ -22,7 +22,8 @@ Tier = orders.Tier
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """Runs commands in `tier`. `checks` is what its self-test showed ("9/9"); `limits` what it cannot do.
-    Without `overlay` a tier that mounts lays a view out as a copy, which is also what it does where none can be had."""
+    Without `overlay` a tier that mounts lays a view out as a copy, which is also what it does where none can be had.
+    Without `loopback` the Landlock tier has no sockets, for where the kernel's means to grant some are forbidden."""
 
     tier: Tier
     settings: "SandboxSettings"
@@ -32,14 +33,10 @@ class Sandbox:
     checks: str = ""
     limits: str = ""
     overlay: bool = True
+    loopback: bool = True
 
     def __str__(self) -> str:
         return f"{self.tier} {self.checks}".strip()
-
-    @property
-    def has_loopback(self) -> bool:
-        """Whether a server and its client inside can meet."""
-        return self.tier != "landlock"
 
     async def run(
         self,
@@ -83,7 +80,8 @@ class Sandbox:
         run = await asyncio.to_thread(self._place, view.root)
         try:
             laid = await asyncio.to_thread(self._lay_out, argv, view, run, overlay)
-            line, order = orders.give(self.tier, laid, argv, want, self._environment(laid, env), self.settings)
+            environ = self._environment(laid, env)
+            line, order = orders.give(self.tier, laid, argv, want, environ, self.settings, self.loopback)
             return await process.follow(line, order, self._launcher_environment(), timeout_s, on_output, log)
         finally:
             await asyncio.shield(asyncio.to_thread(scene.clear, run))

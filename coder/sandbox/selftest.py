@@ -26,7 +26,7 @@ async def check(sandbox: Sandbox) -> tuple[int, int, str]:
     base = private_dir(sandbox.places.cache / "sandbox")
     directory = Path(tempfile.mkdtemp(prefix="test-", dir=base))
     try:
-        with _planted(directory, loopback=sandbox.has_loopback) as planted:
+        with _planted(directory, sandbox) as planted:
             outcomes = await _probe(sandbox, directory, planted)
             outcomes |= _changed(planted)
     except SandboxError as error:
@@ -53,7 +53,7 @@ def _source() -> str:
 
 
 @contextlib.contextmanager
-def _planted(directory: Path, *, loopback: bool) -> Iterator[dict[str, Any]]:
+def _planted(directory: Path, sandbox: Sandbox) -> Iterator[dict[str, Any]]:
     token = secrets.token_hex(16)
     git = directory / "repository" / ".git"
     for name in ("objects", "refs"):
@@ -82,7 +82,8 @@ def _planted(directory: Path, *, loopback: bool) -> Iterator[dict[str, Any]]:
             "abstract": token,
             "port": 0 if sys.platform == "darwin" else port.getsockname()[1],  # there loopback cannot be split
             "repository": [str(git / "config"), str(git / "HEAD"), str(directory / "repository" / "file")],
-            "loopback": loopback,
+            "loopback": sandbox.loopback,
+            "brokered": sandbox.tier == "landlock" and sandbox.loopback,
         }
 
 

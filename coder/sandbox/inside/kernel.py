@@ -35,6 +35,15 @@ def syscall(number: int, *arguments: object) -> int:
     return _check(_libc.syscall(ctypes.c_long(number), *arguments), f"syscall {number}")
 
 
+def bind(descriptor: int, address: bytes) -> None:
+    """As bind(2), with the bytes of a struct sockaddr; Python's own would read a meaning into them."""
+    _check(_libc.bind(descriptor, address, len(address)), "bind")
+
+
+def connect(descriptor: int, address: bytes) -> None:
+    _check(_libc.connect(descriptor, address, len(address)), "connect")
+
+
 def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 

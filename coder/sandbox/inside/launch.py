@@ -36,11 +36,14 @@ def main() -> NoReturn:
         elif order["steps"]:
             _stage("mounts", kernel.unshare, kernel.CLONE_NEWNS)  # bubblewrap made the others; AppArmor may forbid it
             mounts.make_private()
+        channel = _channel() if order["brokered"] else None
         _confine(order)
         order["before"] = supervise.stamps(order["want"])
         command = os.fork()
         if command == 0:
-            _become_command(order)
+            _become_command(order, channel)
+        if channel:
+            _start_broker(order, channel)
         wire.send(status, wire.STARTED, b"")
         _supervise(order, command)
     except OSError as error:
@@ -106,25 +109,59 @@ def _confine(order: Order) -> None:
             _stage("proc", mounts.mount_proc)
     if order["own_pids"]:
         _stage("capabilities", kernel.drop_capabilities)
-        _lock(order)
+        _restrict(order)
+        _filter(order)
         kernel.hide_memory()
     elif sys.platform == "linux":
         kernel.become_subreaper()
+        if order["confine"]:  # a watcher that can do no more than the command can't be made to do more for it
+            _stage("capabilities", kernel.drop_capabilities)
+            _restrict(order)
+            kernel.hide_memory()
 
 
-def _lock(order: Order) -> None:
-    """Needs no privilege, and gives none back: what is executed later stays locked."""
+def _restrict(order: Order) -> None:
+    """Needs no privilege, and gives none back: what is executed later stays restricted."""
     kernel.forbid_new_privileges()
     held = _stage("landlock", landlock.restrict, order["writable"], order["readable"], order["need_landlock"])
     if not held and order["need_landlock"]:
         error = OSError(errno.ENOSYS, "the kernel has no Landlock of version 3 (Linux 6.2)")
         error.stage = "landlock"  # type: ignore[attr-defined]
         raise error
-    code = _stage("seccomp", seccomp.program, order["own_pids"])
-    _stage("seccomp", seccomp.install, code)
 
 
-def _become_command(order: Order) -> NoReturn:
+def _filter(order: Order, channel: Any = None) -> None:
+    """With a `channel`, calls that the filter does not decide go to the broker at its other end."""
+    code = _stage("seccomp", seccomp.program, order["own_pids"], channel is not None)
+    if channel is None:
+        _stage("seccomp", seccomp.install, code)
+        return
+    from coder.sandbox.inside import broker
+
+    broker.give(channel[1], _stage("seccomp", seccomp.install_brokered, code))
+
+
+def _channel() -> Any:
+    from _socket import socketpair
+
+    from coder.sandbox.inside import broker as broker  # while coder's own files can still be read
+
+    return socketpair()
+
+
+def _start_broker(order: Order, channel: Any) -> None:
+    import _thread
+
+    from coder.sandbox.inside import broker
+
+    channel[1].close()
+    listener = broker.take(channel[0])
+    if listener is not None:
+        roots = [os.path.realpath(path) for path in (order["cwd"], order["env"]["HOME"], order["env"]["TMPDIR"])]
+        _thread.start_new_thread(broker.Broker(listener, roots).serve, (order["nice"],))
+
+
+def _become_command(order: Order, channel: Any) -> NoReturn:
     """In the forked child: the last restrictions, then the command itself. 127 and 126 are the shell's own codes."""
     argv, environment = order["argv"], order["env"]
     try:
@@ -132,7 +169,8 @@ def _become_command(order: Order) -> NoReturn:
         os.setpriority(os.PRIO_PROCESS, 0, order["nice"])
         if order["confine"] and not order["own_pids"]:
             kernel.drop_capabilities()
-            _lock(order)
+            _restrict(order)  # once more: what is restricted alike, as the watcher is, could look into its memory
+            _filter(order, channel)
         os.chdir(order["cwd"])
         empty = os.open("/dev/null", os.O_RDONLY)
         os.dup2(empty, 0)

@@ -64,25 +64,39 @@ def sockets(planted: Planted) -> str:
 
 
 def network(planted: Planted) -> str:
-    """The machine's ports cannot be reached, and the sandbox's own loopback works."""
+    """The machine's ports and what lies beyond cannot be reached, and the sandbox's own loopback works."""
     from _socket import AF_INET, SOCK_DGRAM, SOCK_STREAM, socket
 
+    places = [(SOCK_STREAM, ("127.0.0.1", planted["port"]))] if planted["port"] else []
+    for kind, address in (*places, (SOCK_STREAM, ("192.0.2.1", 9)), (SOCK_DGRAM, ("192.0.2.1", 53))):  # RFC 5737
+        try:
+            client = socket(AF_INET, kind, 0)
+            client.settimeout(0.5)
+            client.connect(address)
+            return f"{address[0]} can be reached"
+        except OSError as error:
+            if str(error) == "timed out":
+                return f"packets leave for {address[0]}"
     try:
+        server = socket(AF_INET, SOCK_STREAM, 0)
+        server.bind(("0.0.0.0", 0))
+        server.listen(1)
         client = socket(AF_INET, SOCK_STREAM, 0)
+        client.settimeout(5)
+        client.connect(("127.0.0.1", server.getsockname()[1]))
+        client.send(b"x")
     except OSError as error:
         return f"no loopback: {error}" if planted["loopback"] else ""
+    return "" if not planted["brokered"] or _stays_on_lo(server) else "a server could be reached from other machines"
+
+
+def _stays_on_lo(server: Any) -> bool:
+    """Whether the kernel keeps the socket to the device of loopback, and lets nobody change that."""
     try:
-        client.settimeout(0.5)
-        if planted["port"]:
-            client.connect(("127.0.0.1", planted["port"]))
-            return "a port of the machine accepted a connection"
+        server.setsockopt(1, 25, b"\0")  # SOL_SOCKET, SO_BINDTODEVICE
     except OSError:
         pass
-    server = socket(AF_INET, SOCK_DGRAM, 0)
-    server.bind(("127.0.0.1", 0))
-    server.settimeout(0.5)
-    socket(AF_INET, SOCK_DGRAM, 0).sendto(b"x", server.getsockname())
-    return "" if server.recv(1) == b"x" else "no loopback"
+    return bool(server.getsockopt(1, 25, 16).startswith(b"lo\0"))
 
 
 def repository(planted: Planted) -> str:

@@ -10,10 +10,11 @@ import struct
 
 from coder.sandbox.inside import kernel
 
-_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+_EPERM, _ENOSYS, _ENOPROTOOPT, _EOPNOTSUPP, _EAFNOSUPPORT = 1, 38, 92, 95, 97
 _NAMESPACE_FLAGS = 0x7E020000  # every CLONE_NEW* that clone(2) takes
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: typing into the user's terminal
 _FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (interface lists)
+_BROKERED = (1, 2, 10)
 
 # name: (x86_64, aarch64)
 _REFUSED = {
@@ -30,82 +31,171 @@ _REFUSED = {
 }  # fmt: skip
 _ABSENT = {"clone3": (435, 435), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
            "io_uring_register": (427, 427)}  # fmt: skip  # libraries fall back when these do not exist
-_CLONE, _IOCTL, _PTRACE, _SOCKET, _SOCKETPAIR = (56, 220), (16, 29), (101, 117), (41, 198), (53, 199)
-_KILL = (62, 129)
+_CLONE, _IOCTL, _PTRACE, _SOCKETPAIR, _KILL = (56, 220), (16, 29), (101, 117), (53, 199), (62, 129)
+SOCKET, BIND, LISTEN, CONNECT = (41, 198), (49, 200), (50, 201), (42, 203)
+_SENDTO, _SENDMSG, _SENDMMSG, _SETSOCKOPT = (44, 206), (46, 211), (307, 269), (54, 208)
+_SECCOMP = (317, 277)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 _LOAD, _AND, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_BITS, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # offsets in struct seccomp_data
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, range(16, 64, 8)  # offsets in struct seccomp_data: of low halves
+_ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
+
+# asm-generic/socket.h, linux/tcp.h, linux/in.h, linux/in6.h
+_STREAM, _MSG_FASTOPEN = 1, 0x20000000
+_SOL_SOCKET, _SO_REUSEPORT, _SO_DEVICES = 1, 15, (25, 62)  # SO_BINDTODEVICE, SO_BINDTOIFINDEX
+_HARMLESS_OPTIONS = {
+    0: (1, 2, 8, 10, 11, 24),  # IP: TOS, TTL, PKTINFO, MTU_DISCOVER, RECVERR, BIND_ADDRESS_NO_PORT
+    6: (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 18, 25),  # TCP: NODELAY to DEFER_ACCEPT, QUICKACK, USER_TIMEOUT, NOTSENT_LOWAT
+    41: (16, 23, 25, 26, 49, 67),  # IPV6: UNICAST_HOPS, MTU_DISCOVER, RECVERR, V6ONLY, RECVPKTINFO, TCLASS
+}
 
 Instruction = tuple[int, int, int, int]
 
 
-def program(own_namespaces: bool) -> bytes:
-    """The filter for this machine. Without namespaces of its own a command may have connected pairs of sockets and
-    no others: they would be the machine's. Raises OSError(ENOSYS) on an architecture whose numbers are not known."""
+def column() -> int:
+    """Which of a call's numbers is this machine's. Raises OSError(ENOSYS) on an architecture whose are not known."""
     machine = os.uname().machine
     if machine not in _ARCHITECTURES:
         raise OSError(_ENOSYS, f"no system call numbers for {machine}")
-    column, architecture = _ARCHITECTURES[machine]
+    return _ARCHITECTURES[machine][0]
+
+
+def program(own_namespaces: bool, brokered: bool) -> bytes:
+    """The filter for this machine. Without namespaces of its own a command's sockets would be the machine's: it may
+    then have connected pairs of sockets and, when they are `brokered`, streams that `broker` opens for it."""
+    number, machine = column(), os.uname().machine
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
-        (_JUMP_EQUAL, 1, 0, architecture),
+        (_JUMP_EQUAL, 1, 0, _ARCHITECTURES[machine][1]),
         (_RETURN, 0, 0, _ERRNO | _EPERM),
         (_LOAD, 0, 0, _NUMBER),
     ]
     if machine == "x86_64":  # the x32 twins of the same calls
         code += [(_JUMP_ABOVE, 0, 1, 0x40000000), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
     for numbers in [*_REFUSED.values(), *(() if own_namespaces else (_PTRACE,))]:
-        code += [(_JUMP_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ERRNO | _EPERM)]
+        code += [(_JUMP_EQUAL, 0, 1, numbers[number]), (_RETURN, 0, 0, _ERRNO | _EPERM)]
     for numbers in _ABSENT.values():
-        code += [(_JUMP_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
-    code += _argument_rules(column, own_namespaces)
+        code += [(_JUMP_EQUAL, 0, 1, numbers[number]), (_RETURN, 0, 0, _ERRNO | _ENOSYS)]
+    bodies = [(_CLONE, _clone()), (_IOCTL, _ioctl()), (SOCKET, _socket(own_namespaces, brokered))]
+    bodies += [] if own_namespaces else [(_SOCKETPAIR, _pair()), (_KILL, _kill())]
+    bodies += _brokered() if brokered else []
+    for numbers, body in bodies:
+        code += [(_JUMP_EQUAL, 0, len(body), numbers[number]), *body]
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def _argument_rules(column: int, own_namespaces: bool) -> list[Instruction]:
-    clone: list[Instruction] = [
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+def _clone() -> list[Instruction]:
+    return [
+        (_LOAD, 0, 0, _ARGUMENTS[0]),
         (_JUMP_BITS, 0, 1, _NAMESPACE_FLAGS),
         (_RETURN, 0, 0, _ERRNO | _EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
-    socket: list[Instruction] = [(_LOAD, 0, 0, _FIRST_ARGUMENT)]
-    for family in _FAMILIES if own_namespaces else ():
-        socket += [(_JUMP_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW)]
-    socket.append((_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT))
-    ioctl: list[Instruction] = [(_LOAD, 0, 0, _SECOND_ARGUMENT)]
+
+
+def _ioctl() -> list[Instruction]:
+    rules: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENTS[1])]
     for request in _TERMINAL_INPUT:
-        ioctl += [(_JUMP_EQUAL, 0, 1, request), (_RETURN, 0, 0, _ERRNO | _EPERM)]
-    ioctl.append((_RETURN, 0, 0, _ALLOW))
-    rules: list[Instruction] = []
-    pair: list[Instruction] = [  # a datagram socket of a pair could still send to any address
-        (_LOAD, 0, 0, _SECOND_ARGUMENT),
+        rules += [(_JUMP_EQUAL, 0, 1, request), (_RETURN, 0, 0, _ERRNO | _EPERM)]
+    return [*rules, (_RETURN, 0, 0, _ALLOW)]
+
+
+def _socket(own_namespaces: bool, brokered: bool) -> list[Instruction]:
+    rules: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENTS[0])]
+    if own_namespaces:
+        for family in _FAMILIES:
+            rules += [(_JUMP_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW)]
+    elif brokered:  # streams only: a datagram goes where each call says, and calls that hide that are not brokered
+        rules += [
+            *((_JUMP_EQUAL, len(_BROKERED) - position, 0, family) for position, family in enumerate(_BROKERED)),
+            (_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT),
+            (_LOAD, 0, 0, _ARGUMENTS[1]),
+            (_AND, 0, 0, 0xF),
+            (_JUMP_EQUAL, 0, 1, _STREAM),
+            (_RETURN, 0, 0, _ASK),
+        ]
+    return [*rules, (_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT)]
+
+
+def _pair() -> list[Instruction]:
+    """A datagram socket of a pair could still send to any address."""
+    return [
+        (_LOAD, 0, 0, _ARGUMENTS[1]),
         (_AND, 0, 0, 0xF),
-        (_JUMP_EQUAL, 0, 1, 1),  # SOCK_STREAM
+        (_JUMP_EQUAL, 0, 1, _STREAM),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT),
     ]
-    everyone: list[Instruction] = [  # kill(-1): without a PID namespace that is every process of the user
-        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+
+
+def _kill() -> list[Instruction]:
+    """kill(-1): without a PID namespace that is every process of the user."""
+    return [
+        (_LOAD, 0, 0, _ARGUMENTS[0]),
         (_JUMP_EQUAL, 0, 1, 0xFFFFFFFF),
         (_RETURN, 0, 0, _ERRNO | _EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
-    without = () if own_namespaces else ((_SOCKETPAIR, pair), (_KILL, everyone))
-    bodies = [(_CLONE, clone), (_IOCTL, ioctl), (_SOCKET, socket), *without]
-    for numbers, body in bodies:
-        rules += [(_JUMP_EQUAL, 0, len(body), numbers[column]), *body]
-    return rules
+
+
+def _brokered() -> list[tuple[tuple[int, int], list[Instruction]]]:
+    """What leads a stream somewhere: asked for, or, where only a fast open could carry an address, without that."""
+    ask: list[Instruction] = [(_RETURN, 0, 0, _ASK)]
+    bodies = [(numbers, ask) for numbers in (BIND, LISTEN, CONNECT)]
+    for numbers, argument in ((_SENDTO, 3), (_SENDMSG, 2), (_SENDMMSG, 3)):
+        refused: list[Instruction] = [
+            (_LOAD, 0, 0, _ARGUMENTS[argument]),
+            (_JUMP_BITS, 0, 1, _MSG_FASTOPEN),
+            (_RETURN, 0, 0, _ERRNO | _EOPNOTSUPP),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+        bodies.append((numbers, refused))
+    return [*bodies, (_SETSOCKOPT, _options())]
+
+
+def _options() -> list[Instruction]:
+    """Of the options of a protocol only those known to do no harm: others route packets elsewhere, or turn a socket
+    into one of another kind. SO_REUSEPORT, by which two programs share a port, seems to work and does nothing."""
+    rules: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENTS[1])]
+    for level, options in _HARMLESS_OPTIONS.items():
+        body: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENTS[2])]
+        for option in options:
+            body += [(_JUMP_EQUAL, 0, 1, option), (_RETURN, 0, 0, _ALLOW)]
+        body.append((_RETURN, 0, 0, _ERRNO | _ENOPROTOOPT))
+        rules += [(_JUMP_EQUAL, 0, len(body), level), *body]
+    return [
+        *rules,
+        (_JUMP_EQUAL, 1, 0, _SOL_SOCKET),
+        (_RETURN, 0, 0, _ERRNO | _ENOPROTOOPT),
+        (_LOAD, 0, 0, _ARGUMENTS[2]),
+        (_JUMP_EQUAL, 0, 1, _SO_REUSEPORT),
+        (_RETURN, 0, 0, _ERRNO),
+        *(
+            instruction
+            for option in _SO_DEVICES
+            for instruction in ((_JUMP_EQUAL, 0, 1, option), (_RETURN, 0, 0, _ERRNO | _EPERM))
+        ),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
 def install(code: bytes) -> None:
     """Filter this process and whatever it starts, for good. Needs no_new_privs."""
+    filters = _Program(len(code) // 8, code)
+    kernel.prctl(22, 2, ctypes.addressof(filters))  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
 
-    class Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
-    filter_program = Program(len(code) // 8, code)
-    kernel.prctl(22, 2, ctypes.addressof(filter_program))  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+def install_brokered(code: bytes) -> int:
+    """As `install`; returns the descriptor on which the calls to be asked for arrive (Linux 5.19).
+
+    A caller that is being answered can be killed and not interrupted: a call made for it is not made again.
+    """
+    filters = _Program(len(code) // 8, code)
+    set_filter, flags = 1, 8 | 32  # SECCOMP_SET_MODE_FILTER; NEW_LISTENER | WAIT_KILLABLE_RECV
+    return kernel.syscall(_SECCOMP[column()], ctypes.c_uint(set_filter), ctypes.c_uint(flags), ctypes.byref(filters))

@@ -68,7 +68,7 @@ def end_all(command: int, own_pids: bool) -> None:
         except ProcessLookupError:
             pass
         return
-    for kill, pid in [(os.killpg, command), *((os.kill, pid) for pid in _descendants())]:
+    for kill, pid in [(os.killpg, command), *((os.kill, pid) for pid in descendants())]:
         try:
             kill(pid, 9)
         except (ProcessLookupError, PermissionError):
@@ -90,7 +90,7 @@ def end_descendants(command: int, deadline_s: float) -> None:
 
 def _excess(order: dict[str, object], own_pids: bool, shared: int) -> str:
     """`shared` is what `_shared_memory` said before the command started."""
-    pids = _all_pids() if own_pids else _descendants()
+    pids = _all_pids() if own_pids else descendants()
     if len(pids) > int(str(order["processes"])):
         return "processes"
     private = sum(_resident(pid) for pid in pids) * _PAGE
@@ -121,7 +121,8 @@ def _all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
 
 
-def _descendants() -> list[int]:
+def descendants() -> list[int]:
+    """Processes that this one started, and theirs."""
     children: dict[int, list[int]] = {}
     for pid in _all_pids():
         try:
