@@ -10,6 +10,8 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 
 PLANTED = json.loads(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
@@ -28,6 +30,105 @@ def tcp():
 
 def mptcp():
     return connects(socket.AF_INET, socket.SOCK_STREAM, 262, ("127.0.0.1", PLANTED["tcp"]))
+
+
+def other_names():
+    for family, host in ((2, "127.0.0.2"), (2, "0.0.0.0"), (10, "::ffff:127.0.0.1"), (10, "::1"), (10, "::")):
+        try:
+            return connects(family, socket.SOCK_STREAM, 0, (host, PLANTED["tcp"])) + f" by {host}"
+        except OSError:
+            pass
+
+
+def fast_open():
+    """An address beside the data, which needs no connect."""
+    for send in ("sendto", "sendmsg"):
+        with socket.socket() as client:
+            client.settimeout(0.5)
+            there = ("127.0.0.1", PLANTED["tcp"])
+            arguments = (b"leak", 0x20000000, there) if send == "sendto" else ([b"leak"], [], 0x20000000, there)
+            try:
+                getattr(client, send)(*arguments)
+                client.getpeername()
+                return send
+            except OSError:
+                pass
+
+
+def routed():
+    """A source route, or another device, would lead a connection to loopback out of the machine."""
+    source_route = bytes([131, 7, 4, 198, 51, 100, 1, 0])
+    for level, option, value in ((0, 4, source_route), (1, 25, b"\0"), (1, 62, b"\0" * 4)):
+        with socket.socket() as server:
+            server.listen()
+            try:
+                server.setsockopt(level, option, value)
+            except OSError:
+                continue
+            try:
+                socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()  # it has a network of its own
+            except OSError:
+                return f"option {option}"
+
+
+def flipped_address():
+    """Another thread changes the address while it is being judged."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(64)
+        own, theirs = (
+            b"\2\0" + port.to_bytes(2, "big") + b"\x7f\0\0\1" + bytes(8)
+            for port in (server.getsockname()[1], PLANTED["tcp"])
+        )
+        address = ctypes.create_string_buffer(own, 16)
+        going = True
+
+        def flip():
+            while going:
+                ctypes.memmove(address, theirs, 16)
+                ctypes.memmove(address, own, 16)
+
+        thread = threading.Thread(target=flip)
+        thread.start()
+        try:
+            for _ in range(60):
+                with socket.socket() as client:
+                    client.settimeout(0.5)
+                    if libc.connect(client.fileno(), address, 16) == 0 and client.getpeername()[1] == PLANTED["tcp"]:
+                        return "connected"
+        finally:
+            going = False
+            thread.join()
+
+
+def unix_by_links():
+    place = tempfile.mkdtemp()
+    os.symlink(PLANTED["unix"], f"{place}/link")
+    os.symlink(os.path.dirname(PLANTED["unix"]), f"{place}/directory")
+    os.chdir(place)
+    for make in (lambda: os.link(PLANTED["unix"], "hard"), lambda: os.rename(PLANTED["unix"], "moved")):
+        try:
+            make()
+        except OSError:
+            pass
+    for path in ("link", "directory/u", "hard", "moved"):
+        try:
+            return connects(socket.AF_UNIX, socket.SOCK_STREAM, 0, path) + f" by {path}"
+        except OSError:
+            pass
+
+
+def unix_outside():  # the test looks whether it is there
+    try:
+        socket.socket(socket.AF_UNIX).bind(os.path.dirname(PLANTED["unix"]) + "/hostile")
+    except OSError:
+        pass
+
+
+def low_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 81))
+        return "bound"
 
 
 def udp():  # the test looks whether anything arrived
@@ -302,7 +403,8 @@ def terminal():
 
 
 ATTEMPTS = (
-    tcp, mptcp, udp, elsewhere, dns, raw, packet, vsock, unix_path, unix_datagram, unix_abstract, bash_tcp, fifo,
+    tcp, mptcp, other_names, fast_open, routed, flipped_address, low_port, unix_by_links, unix_outside, udp, elsewhere,
+    dns, raw, packet, vsock, unix_path, unix_datagram, unix_abstract, bash_tcp, fifo,
     write_outside, read_secrets, read_shadow, git_token, write_git, climb, environment, proc_environment, proc_root,
     ptrace, signals, signal_everyone, namespaces, clone_namespace, remount, chroot, device, devices, sysctl,
     become_root, setuid_program, keyring, capabilities, terminal, shared_memory, supervisor, other_calls,

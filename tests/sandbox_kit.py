@@ -36,21 +36,36 @@ def places(base: Path) -> Places:
 
 
 @functools.cache
-def trouble(tier: str) -> str:
-    """Why `tier` cannot be had on this machine, or ""."""
+def _chosen(tier: str) -> Sandbox | str:
+    """The tier as it can be had on this machine, or why it cannot."""
     with tempfile.TemporaryDirectory() as base:
         try:
-            asyncio.run(choose("auto", SandboxSettings(), places(Path(base)), tiers=(tier,)))
+            return asyncio.run(choose("auto", SandboxSettings(), places(Path(base)), tiers=(tier,)))
         except Refused as refusal:
             return refusal.message
-    return ""
+
+
+def trouble(tier: str) -> str:
+    """Why `tier` cannot be had on this machine, or ""."""
+    return why if isinstance(why := _chosen(tier), str) else ""
 
 
 def open_tier(tier: str, base: Path, settings: SandboxSettings | None = None, **environ: str) -> Sandbox:
     """The tier without another self-test; skips the test where it does not hold on this machine."""
-    if tier != "none" and (why := trouble(tier)):
-        pytest.skip(why)
-    return Sandbox(tier, settings or SandboxSettings(), places(base), {**os.environ, **environ})
+    chosen = "" if tier == "none" else _chosen(tier)
+    if isinstance(chosen, str) and chosen:
+        pytest.skip(chosen)
+    loopback = chosen.loopback if isinstance(chosen, Sandbox) else True
+    given = {**os.environ, **environ}
+    return Sandbox(tier, settings or SandboxSettings(), places(base), given, loopback=loopback)
+
+
+def with_loopback(tier: str, base: Path) -> Sandbox:
+    """As `open_tier`; skips the test also where the kernel grants the tier no sockets."""
+    sandbox = open_tier(tier, base)
+    if not sandbox.loopback:
+        pytest.skip(f"{tier} has no sockets here")
+    return sandbox
 
 
 async def run_in(

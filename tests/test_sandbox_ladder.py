@@ -56,6 +56,14 @@ def test_off_is_said_and_needs_no_test(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.parametrize("tier", kit.CONFINED)
+def test_a_tier_still_holds_where_the_user_lets_the_network_in(tier: str, tmp_path: Path) -> None:
+    kit.open_tier(tier, tmp_path)
+    chosen = asyncio.run(choose("auto", SandboxSettings(network=True), kit.places(tmp_path), tiers=(tier,)))
+    assert str(chosen) == f"{tier} 9/9"
+    assert ("out of its reach" in chosen.limits) == (tier == "landlock")
+
+
 def test_what_does_not_confine_fails_its_self_test(tmp_path: Path) -> None:
     held, total, trouble = asyncio.run(check(Sandbox("none", SandboxSettings(), kit.places(tmp_path), os.environ)))
     assert held < total == 9

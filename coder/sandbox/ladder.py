@@ -44,9 +44,8 @@ async def choose(
         if tier not in tiers or not _might_work(tier) or (mode == "require" and tier not in NAMESPACE_TIERS):
             continue
         for loopback in (True, False) if tier == "landlock" else (True,):
-            sandbox = Sandbox(
-                tier, settings, places, environ, secrets, limits=_limits(tier, loopback), loopback=loopback
-            )
+            limits = _limits(tier, loopback, settings.network)
+            sandbox = Sandbox(tier, settings, places, environ, secrets, limits=limits, loopback=loopback)
             held, total, trouble = await selftest.check(sandbox)
             if held == total:
                 return dataclasses.replace(sandbox, checks=f"{held}/{total}")
@@ -66,13 +65,14 @@ _REST = (
 )
 
 
-def _limits(tier: Tier, loopback: bool) -> str:
+def _limits(tier: Tier, loopback: bool, network: bool) -> str:
     if tier == "seatbelt":
         return f"{_COPY}; services of this machine stay reachable on loopback"
     if tier != "landlock":
         return ""
     signals = "" if landlock.version() >= _SCOPED else "; it can signal your other processes (until Linux 6.12)"
-    return f"{_COPY}, with {_BROKERED if loopback else 'no sockets, so no loopback'}, {_REST}{signals}"
+    missed = "; the network that you allow it is out of its reach" if network else ""
+    return f"{_COPY}, with {_BROKERED if loopback else 'no sockets, so no loopback'}, {_REST}{signals}{missed}"
 
 
 def _sweep(base: Path) -> None:

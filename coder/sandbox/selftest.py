@@ -82,6 +82,7 @@ def _planted(directory: Path, sandbox: Sandbox) -> Iterator[dict[str, Any]]:
             "abstract": token,
             "port": 0 if sys.platform == "darwin" else port.getsockname()[1],  # there loopback cannot be split
             "repository": [str(git / "config"), str(git / "HEAD"), str(directory / "repository" / "file")],
+            "network": sandbox.settings.network and sandbox.tier != "landlock",  # the user lets it in
             "loopback": sandbox.loopback,
             "brokered": sandbox.tier == "landlock" and sandbox.loopback,
         }

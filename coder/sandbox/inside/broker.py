@@ -18,10 +18,9 @@ import resource
 import select
 import stat
 import struct
-import sys
-from _socket import AF_INET, AF_INET6, AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket
 
-from coder.sandbox.inside import kernel, listeners, seccomp, supervise
+from coder.sandbox.inside import addresses, kernel, listeners, seccomp, supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ _ANSWERS_TOO = 2  # SECCOMP_ADDFD_FLAG_SEND
 _SO_BINDTODEVICE, _IPPROTO_TCP, _TCP_INFO, _SO_ERROR = 25, 6, 11, 4
 _CONNECTING = (2, 3)  # TCP_SYN_SENT, TCP_SYN_RECV
 _CLOSED = 7
-_LONGEST_ADDRESS = 128  # struct sockaddr_storage
 _MOST_SOCKETS = 4_096
 _AGAIN_MS = 10
 
@@ -138,17 +136,17 @@ class Broker:
 
     def _bind(self, call: int, thread: int, arguments: list[int]) -> None:
         known = self._sockets.get(_inode(thread, arguments[0]))
-        address = _read(thread, arguments[1], arguments[2])
+        address = addresses.read(thread, arguments[1], arguments[2])
         if not self._is_alive(call):
             return
         if known is None:
             raise OSError(errno.EINVAL, "")
         if known.family == AF_UNIX:
-            _path(address)
+            addresses.path(address)
             with _Directory(thread):
                 kernel.bind(known.fileno(), address)
         else:
-            _port(address, errno.EADDRNOTAVAIL)
+            addresses.port(address, errno.EADDRNOTAVAIL)
             try:
                 kernel.bind(known.fileno(), address)
             except OSError as error:
@@ -171,7 +169,7 @@ class Broker:
 
     def _connect(self, call: int, thread: int, arguments: list[int]) -> None:
         inode = _inode(thread, arguments[0])
-        address = _read(thread, arguments[1], arguments[2])
+        address = addresses.read(thread, arguments[1], arguments[2])
         known = self._sockets.get(inode)
         if not self._is_alive(call):
             return
@@ -180,7 +178,7 @@ class Broker:
         attempt: Attempt
         waits = not fcntl.fcntl(known, fcntl.F_GETFL) & os.O_NONBLOCK
         if known.family == AF_UNIX:
-            path = _path(address)
+            path = addresses.path(address)
             attempt = lambda: self._to_path(known, thread, path)  # noqa: E731
             number = attempt()
         else:
@@ -212,7 +210,7 @@ class Broker:
     def _to_port(self, known: socket, address: bytes, waits: bool) -> int:
         """Looks before and after: a socket of the command that listened at both times listened in between, for once
         closed it cannot come back, and a port it holds is nobody else's."""
-        port = _port(address, errno.ENETUNREACH)
+        port = addresses.port(address, errno.ENETUNREACH)
         if not self._is_own(port):
             return errno.ECONNREFUSED
         number = _attempt_without_waiting(known, address)
@@ -292,48 +290,6 @@ def _inodes(pid: int) -> list[int]:
     except OSError:  # it ended, or closed one meanwhile: what it had counts for now
         pass
     return found
-
-
-def _read(thread: int, at: int, length: int) -> bytes:
-    """An address of the caller's memory, copied once."""
-    length &= 0xFFFFFFFF
-    if not 2 <= length <= _LONGEST_ADDRESS:
-        raise OSError(errno.EINVAL, "")
-    try:
-        memory = os.open(f"/proc/{thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            address = os.pread(memory, length, at)
-        finally:
-            os.close(memory)
-    except OverflowError as error:
-        raise OSError(errno.EFAULT, "") from error
-    if len(address) != length:
-        raise OSError(errno.EFAULT, "")
-    return address
-
-
-def _path(address: bytes) -> bytes:
-    path = address[2:].partition(b"\0")[0]
-    if int.from_bytes(address[:2], sys.byteorder) != AF_UNIX:
-        raise OSError(errno.EINVAL, "")
-    if not path:  # an abstract name, which has no place that could be judged
-        raise OSError(errno.EPERM, "")
-    return path
-
-
-def _port(address: bytes, elsewhere: int) -> int:
-    """Of an address of loopback, or the one that stands for all addresses: with `lo`, for those of loopback.
-    Raises OSError(`elsewhere`) for another."""
-    family = int.from_bytes(address[:2], sys.byteorder)
-    if family == AF_INET and len(address) >= 16:
-        host = address[4:8]
-    elif family == AF_INET6 and len(address) >= 24:
-        host = address[8:24].removeprefix(bytes(10) + b"\xff\xff")
-    else:
-        raise OSError(errno.EAFNOSUPPORT, "")
-    if any(host) and host != bytes(15) + b"\1" and not (len(host) == 4 and host[0] == 127):
-        raise OSError(elsewhere, "")
-    return int.from_bytes(address[2:4], "big")
 
 
 def _attempt_without_waiting(known: socket, address: bytes) -> int:

@@ -68,7 +68,8 @@ def network(planted: Planted) -> str:
     from _socket import AF_INET, SOCK_DGRAM, SOCK_STREAM, socket
 
     places = [(SOCK_STREAM, ("127.0.0.1", planted["port"]))] if planted["port"] else []
-    for kind, address in (*places, (SOCK_STREAM, ("192.0.2.1", 9)), (SOCK_DGRAM, ("192.0.2.1", 53))):  # RFC 5737
+    places += [(SOCK_STREAM, ("192.0.2.1", 9)), (SOCK_DGRAM, ("192.0.2.1", 53))]  # of nobody: RFC 5737
+    for kind, address in () if planted["network"] else places:
         try:
             client = socket(AF_INET, kind, 0)
             client.settimeout(0.5)
