@@ -2,7 +2,9 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from coder.errors import LimitReached
 from coder.events import Notice, UsageRecorded
 from coder.model import Catalog, Client, Ledger, Reply
+from coder.model.budget import Budget
 from coder.model.ledger import Call, start_of_day
 from coder.store import Places
 from coder.values import Usage
@@ -167,3 +170,29 @@ def test_two_processes_of_one_day_see_each_other(tmp_path: Path) -> None:
             return sum(client.cost_usd or 0 for client in clients)
 
     assert 0.12 < asyncio.run(both()) <= 0.2
+
+
+def test_two_processes_never_look_at_the_rest_of_a_day_at_once(tmp_path: Path) -> None:
+    """One looks at what is left and books it before another may look."""
+    both, looking, together = threading.Barrier(2), [], []
+
+    def worst(output: int) -> float:
+        looking.append(output)
+        time.sleep(0.05)
+        together.append(len(looking))
+        looking.pop()
+        return 0.6
+
+    def process(session: str) -> str:
+        ledger = _ledger(tmp_path)
+        call = Call(time.time(), session, "/r", "coder", "gpt-5.4-mini", "default", 1, 0, 0, 0, None)
+        both.wait(60)
+        try:
+            asyncio.run(Budget(ledger, session, None, 1.0).reserve(call, 2_000, worst))
+        except LimitReached:
+            return "limit"
+        return "booked"
+
+    with ThreadPoolExecutor() as threads:
+        assert sorted(threads.map(process, "ab")) == ["booked", "limit"]
+    assert set(together) == {1}
