@@ -67,7 +67,7 @@ _REST = (
 
 def _limits(tier: Tier, loopback: bool, network: bool) -> str:
     if tier == "seatbelt":
-        return f"{_COPY}; services of this machine stay reachable on loopback"
+        return f"{_COPY}; a server inside must name localhost; services of this machine stay reachable there"
     if tier != "landlock":
         return ""
     signals = "" if landlock.version() >= _SCOPED else "; it can signal your other processes (until Linux 6.12)"

@@ -13,7 +13,8 @@ Step = tuple[str, ...]
 
 # Where users, other programs and the machine keep what is theirs: replaced by empty directories.
 _PRIVATE = (
-    "/tmp", "/var/tmp", "/run", "/var/run", "/home", "/root", "/mnt", "/media", "/Users", "/private/var/folders",
+    "/tmp", "/var/tmp", "/run", "/var/run", "/home", "/root", "/mnt", "/media", "/Users", "/Volumes",
+    "/private/var/folders",
     "/var/spool", "/var/mail", "/var/backups", "/etc/ssl/private", "/etc/sudoers.d", "/var/lib/docker",
     "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/rancher", "/var/lib/private", "/var/lib/postgresql",
     "/var/lib/mysql", "/var/lib/redis", "/var/lib/NetworkManager", "/var/log", "/etc/ssh", "/etc/letsencrypt",

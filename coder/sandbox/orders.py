@@ -57,7 +57,7 @@ def give(
         line, order["steps"] = bubblewrap.arguments(bubblewrap.find(), laid, str(_PACKAGE), settings.network)
         start = [*line, *python(f"{bubblewrap.STAGE}/package")]
     elif tier == "seatbelt":
-        start = [*seatbelt.arguments(laid, settings.network), *start]
+        start = [*seatbelt.arguments(laid, settings.network, [str(_PACKAGE), *_linked(laid)]), *start]
     return start, order
 
 
@@ -80,7 +80,12 @@ def _own(laid: Scene) -> list[str]:
 
 def _readable(laid: Scene) -> list[str]:
     """The system and the toolchain; of the repository itself only what the copy links to."""
+    return [*layout.readable(laid.layout), *_linked(laid)]
+
+
+def _linked(laid: Scene) -> list[str]:
+    """What a copy has as links into the repository that it was made of."""
     found = gitdir.directories(laid.root)
     links = [entry.path for entry in os.scandir(laid.cwd) if entry.is_symlink()]
     linked = [os.path.realpath(path) for path in links if os.path.realpath(path).startswith(f"{laid.root}/")]
-    return [*layout.readable(laid.layout), *linked, *(gitdir.linked_directories(*found) if found else [])]
+    return [*linked, *(gitdir.linked_directories(*found) if found else [])]

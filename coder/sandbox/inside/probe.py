@@ -80,7 +80,7 @@ def network(planted: Planted) -> str:
                 return f"packets leave for {address[0]}"
     try:
         server = socket(AF_INET, SOCK_STREAM, 0)
-        server.bind(("0.0.0.0", 0))
+        server.bind(("0.0.0.0" if sys.platform == "linux" else "127.0.0.1", 0))
         server.listen(1)
         client = socket(AF_INET, SOCK_STREAM, 0)
         client.settimeout(5)
