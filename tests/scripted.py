@@ -69,6 +69,9 @@ class Scripted:
     async def question(self, question: Question) -> None:
         self.answers.append(await self.ask(question))
 
+    async def preview_undo(self, checkpoint_id: str = "") -> tuple[UndoItem, ...]:
+        return (UndoItem("a.py", "restore", None, None),)
+
     async def undo(self, checkpoint_id: str = "") -> None:
         self.emit(Undone(Checkpoint("k1", 0.0, "the change", ("a.py",)), ("a.py",)))
 

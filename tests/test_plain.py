@@ -20,6 +20,7 @@ from coder.plain.review import review
 from coder.repo.diff import select
 from coder.repo.repository import FileState, Repository
 from coder.repo.trust import TrustStore
+from coder.session.commands import WORDS
 from coder.session.sessions import list_sessions
 from coder.store import find_places
 from coder.values import Proposal
@@ -440,6 +441,29 @@ def test_the_commands_that_send_nothing(root: Path):
     assert "there is no command /nosuch" in ended.err and "there is no plan yet" in ended.err
 
 
-def test_the_readme_names_every_command_of_the_plain_face():
-    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-    assert [command.name for command in COMMANDS if f"`/{command.name}" not in readme] == []
+def test_the_plain_face_has_every_command_of_the_screen_that_has_sense_there():
+    here = {command.name for command in COMMANDS}
+    assert set(WORDS) - here == {"theme", "clear", "agents"} and here <= set(WORDS)
+
+
+def test_settings_are_shown_trust_is_changed_and_failures_are_asked_for(root: Path):
+    lines = "/config max_cost\n/config nosuch\n/trust\ny\n/trust\nn\n/triage\n"
+    with FakeOpenAI([]) as server:
+        ended = inside(root, "--plain", "--max-cost", "2", env=server.environ(), stdin=lines)
+    assert ended.code == 0, ended.err
+    assert "limits.max_cost = 2.0  [" in ended.out and "no setting has 'nosuch'" in ended.err
+    assert "It is not trusted" in ended.err and "Trust this repository no longer?" in ended.err
+    assert TrustStore(find_places()).is_trusted(root)
+    assert "there are no failures to triage" in ended.out
+
+
+def test_a_copy_and_an_older_session_are_gone_on_with(root: Path):
+    with FakeOpenAI([text("one"), text("two"), text("three")]) as server:
+        inside(root, "--plain", env=server.environ(), stdin="first\nsecond\n/fork 2\nthird\n")
+        copied = [item["content"][0]["text"] for item in server.bodies()[-1]["input"] if item.get("role") == "user"]
+        copy, first = list_sessions(find_places())
+        ended = inside(root, "--plain", env=server.environ(), stdin=f"/resume {first.id}\n/rename older\n/resume\n")
+    assert "first" in str(copied) and "third" in str(copied) and "second" not in str(copied)
+    assert (copy.turns, first.turns) == (2, 2)
+    assert "> second" in ended.err and "which session?" in ended.err
+    assert next(info.title for info in list_sessions(find_places()) if info.id == first.id) == "older"

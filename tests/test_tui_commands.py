@@ -8,11 +8,12 @@ from textual import events
 
 from coder.config import load_config, user_layer
 from coder.events import ApproveCommand, Ask, Emit, ReplyFinished, StepStarted, TextDelta, TurnFinished, TurnStarted
+from coder.session.commands import SettingRow
 from coder.session.record import write_records
 from coder.session.recorded import RecordedTurn
 from coder.store import Places, find_places
 from coder.tui.app import CoderApp
-from coder.tui.door import OpenSession, ScreenOptions, SettingRow
+from coder.tui.door import OpenSession, ScreenOptions
 from coder.tui.lines import plain
 from coder.tui.status import Activity
 from tests.screen_kit import Shown, drive

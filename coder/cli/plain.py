@@ -1,10 +1,12 @@
 """`coder --plain`: the same work line by line, for dumb terminals, screen readers and scripts."""
 
+from functools import partial
+
 import click
 
 from coder.cli import doors
 from coder.cli.options import gather
-from coder.cli.screen import banner, reopening, resumed, trust_question
+from coder.cli.screen import banner, reopening, resumed, settings_as_rows, trust_question
 from coder.cli.setup import Setup, prepare
 from coder.plain.console import Console
 from coder.plain.face import Face, PlainOptions
@@ -21,9 +23,14 @@ def open_plain(ctx: click.Context, task: str, continue_: bool, resume: str) -> i
     )
     _ask_trust(console, setup)
     options = PlainOptions(
-        setup.places, str(setup.repository().root), task, banner(setup), setup.settings.limits.timeout
+        setup.places,
+        str(setup.repository().root),
+        lambda: settings_as_rows(setup),
+        task,
+        banner(setup),
+        setup.settings.limits.timeout,
     )
-    return Face(console, options).run(reopening(shared, session))
+    return Face(console, options).run(partial(reopening, shared), session)
 
 
 def _ask_trust(console: Console, setup: Setup) -> None:

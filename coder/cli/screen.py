@@ -17,8 +17,9 @@ from coder.cli.setup import PROJECT_FILE, Setup, prepare
 from coder.errors import UserError
 from coder.events import Ask, Emit
 from coder.repo.trust import TrustStore
+from coder.session.commands import SettingRow
 from coder.store import private_dir
-from coder.tui.door import OpenSession, ScreenOptions, SettingRow, TrustQuestion
+from coder.tui.door import OpenSession, ScreenOptions, TrustQuestion
 
 if TYPE_CHECKING:
     from coder.cli.open import Opener

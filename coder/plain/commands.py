@@ -1,7 +1,7 @@
 """The slash commands of the plain face: one table for the prompt and its help."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -9,13 +9,15 @@ from typing import TypeVar
 from coder.errors import UserError
 from coder.events import EvidenceReady
 from coder.plain.console import Console
-from coder.plain.lines import cost_lines, evidence_lines, plan_lines
+from coder.plain.lines import cost_lines, evidence_lines, plan_lines, triage_lines
 from coder.plain.review import edit_text, run_editor, show_diff
 from coder.repo.checkpoint import UndoItem
+from coder.session.commands import Command, SettingRow, needed, run_command, settings_with, turn_number
 from coder.session.export import export_session
 from coder.session.pointing import editor_words, find_place
 from coder.session.session import Session
 from coder.session.sessions import find_session, fork_session, list_sessions
+from coder.session.trusting import change, standing
 from coder.store import Places
 from coder.text import visible_line
 from coder.values import Evidence, Proposal
@@ -33,42 +35,17 @@ class Room:
     root: str
     wait: Callable[[Awaitable[Value]], Value]
     do: Callable[[Awaitable[object]], None]
+    settings: Callable[[], Sequence[SettingRow]]
     proposal: Proposal | None = None
     tests: EvidenceReady | None = None
+    go_on_with: str = ""  # the id of another session, in place of this one
     leaving: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """`run` gets what was written after the name."""
-
-    name: str
-    usage: str
-    summary: str
-    run: Callable[[Room, str], None]
-
-
-def run_command(room: Room, text: str) -> bool:
-    """Run the command that `text` names, or what stands after a `!`. False where it names none but may be a path that
-    begins a task."""
-    if text.startswith("!"):
-        _own(room, text[1:].strip())
-        return True
-    name, _, rest = text[1:].partition(" ")
-    command = next((command for command in COMMANDS if command.name == name), None)
-    if command is None and not name.isalpha():
-        return False
-    if command is None:
-        room.console.say(f"there is no command /{visible_line(name, 40)}; /help lists them")
-    else:
-        command.run(room, rest.strip())
-    return True
 
 
 def _help(room: Room, rest: str) -> None:
     for command in COMMANDS:
         room.console.say(f"{f'/{command.name} {command.usage}'.strip():<22} {command.summary}")
-    room.console.say(f"{'!COMMAND':<22} run a command of your own in the sandbox, after a yes")
+    room.console.say(f"{'!COMMAND':<22} Run a command of your own in the sandbox, after a yes")
     room.console.say("A backslash at the end of a line goes on in the next. Ctrl-C stops a turn, Ctrl-D leaves.")
 
 
@@ -114,12 +91,12 @@ def _message(room: Room, message: str) -> str:
 
 
 def _rewind(room: Room, rest: str) -> None:
-    if not rest.isdecimal():
+    if not rest:
         for turn in room.session.turns:
             room.console.say(f"  {turn.number}: {visible_line(turn.task, 70)} ({turn.status})")
-        raise UserError("to before which turn?", "as in: /rewind 2")
-    if _confirmed(room, room.wait(room.session.preview_rewind(int(rest)))):
-        room.wait(room.session.rewind(int(rest)))
+    number = turn_number(needed(rest, "to before which turn?", "/rewind 2"))
+    if _confirmed(room, room.wait(room.session.preview_rewind(number))):
+        room.wait(room.session.rewind(number))
 
 
 def _context(room: Room, rest: str) -> None:
@@ -128,17 +105,11 @@ def _context(room: Room, rest: str) -> None:
 
 
 def _pin(room: Room, rest: str) -> None:
-    room.session.pin(_named(rest, "/pin src/app.py"))
+    room.session.pin(needed(rest, "no file was named", "/pin src/app.py"))
 
 
 def _drop(room: Room, rest: str) -> None:
-    room.session.drop(_named(rest, "/drop src/app.py"))
-
-
-def _named(rest: str, example: str) -> str:
-    if not rest:
-        raise UserError("no file was named", f"as in: {example}")
-    return rest
+    room.session.drop(needed(rest, "no file was named", "/drop src/app.py"))
 
 
 def _cost(room: Room, rest: str) -> None:
@@ -160,6 +131,12 @@ def _test(room: Room, rest: str) -> None:
             return
     tests = room.tests or EvidenceReady(Evidence())
     for line in evidence_lines(tests.evidence, tests.triage):
+        room.console.show(line)
+
+
+def _triage(room: Room, rest: str) -> None:
+    lines = triage_lines(room.tests.triage) if room.tests else []
+    for line in lines or ["there are no failures to triage; /test run runs the tests"]:
         room.console.show(line)
 
 
@@ -211,12 +188,12 @@ def _compact(room: Room, rest: str) -> None:
 
 def _rename(room: Room, rest: str) -> None:
     room.session.rename(rest)
-    room.console.say(f"this session is now called {rest!r}" if rest else "this session has no name any more")
 
 
 def _fork(room: Room, rest: str) -> None:
-    made = fork_session(room.places, find_session(room.places, room.session.id))
-    room.console.show(f"forked as {made}; go on there with: coder --plain --resume {made}")
+    info = find_session(room.places, room.session.id)
+    room.go_on_with = fork_session(room.places, info, turn_number(rest or "0"))
+    room.console.say(f"this is now {room.go_on_with}, a copy of {info.id}")
 
 
 def _sessions(room: Room, rest: str) -> None:
@@ -226,23 +203,38 @@ def _sessions(room: Room, rest: str) -> None:
         room.console.show(f"{info.id}  {when}  {info.status}  {visible_line(info.title or info.task, 60)}{here}")
 
 
+def _resume(room: Room, rest: str) -> None:
+    """Go on with the session that `rest` is the beginning of; without it, list them."""
+    if not rest:
+        _sessions(room, rest)
+    room.go_on_with = find_session(room.places, needed(rest, "which session?", "/resume ID"), room.root).id
+
+
+def _config(room: Room, rest: str) -> None:
+    for row in settings_with(room.settings(), rest):
+        room.console.show(f"{row.key} = {row.value}  [{row.origin}]\n    {row.meaning}")
+
+
+def _trust(room: Room, rest: str) -> None:
+    now = standing(room.places, room.root)
+    room.console.say(f"{now.root}\n{now.words}")
+    if room.console.confirm(now.question):
+        room.console.say(change(room.places, now))
+
+
 def _export(room: Room, rest: str) -> None:
-    name = rest or f"session-{room.session.id}.md"
-    export_session(room.places, room.session.id, name)
+    name = export_session(room.places, room.session.id, rest)
     room.console.say(f"this session was written to {name}")
 
 
 def _btw(room: Room, rest: str) -> None:
-    if not rest:
-        raise UserError("what is the question?", "as in: /btw what does parse() return?")
-    room.wait(room.session.ask_aside(rest, room.console.stream))
+    question = needed(rest, "what is the question?", "/btw what does parse() return?")
+    room.wait(room.session.ask_aside(question, room.console.stream))
     room.console.stream("\n")
 
 
 def _own(room: Room, line: str) -> None:
     """A command of the user's own, in the sandbox."""
-    if not line:
-        raise UserError("which command?", "as in: !git log --oneline -5")
     end = room.wait(room.session.command(line, room.console.stream))
     words = "was stopped" if end.exit_code is None else f"ended with {end.exit_code}"
     room.console.say(f"it {words}; the model is told with your next task")
@@ -252,28 +244,37 @@ def _quit(room: Room, rest: str) -> None:
     room.leaving = True
 
 
-COMMANDS: tuple[Command, ...] = (
-    Command("help", "", "these commands", _help),
-    Command("plan", "[TASK]", "plan first: nothing is edited until /go", _plan),
-    Command("go", "[edit]", "carry out the last plan, after editing it in $EDITOR", _go),
-    Command("edit", "", "leave plan mode", _edit),
-    Command("context", "[TASK]", "what the model sees of the repository", _context),
-    Command("pin", "PATH", "show this file in full from now on", _pin),
-    Command("drop", "PATH", "leave this file out from now on", _drop),
-    Command("diff", "", "the last proposal again", _diff),
-    Command("test", "[run/failed]", "what the tests said; run them now, or only those that failed", _test),
-    Command("open", "[N]", "open $EDITOR where cause N of the failures is, or at PATH:LINE", _open),
-    Command("undo", "[CHECKPOINT]", "take back what was applied last", _undo),
-    Command("commit", "[MESSAGE]", "commit what was applied; without a message, edit one first", _commit),
-    Command("rewind", "TURN", "conversation and files back to before a turn", _rewind),
-    Command("compact", "", "leave older steps out of the conversation", _compact),
-    Command("cost", "", "tokens and money of this session", _cost),
-    Command("model", "[NAME]", "the model that plans and edits", _model),
-    Command("effort", "[LEVEL]", "how much it reasons", _effort),
-    Command("sessions", "", "sessions of this repository", _sessions),
-    Command("rename", "TITLE", "name this session", _rename),
-    Command("fork", "", "a second session with this history", _fork),
-    Command("export", "[FILE]", "write this session to a file, as Markdown or, named .json, as JSON", _export),
-    Command("btw", "QUESTION", "a side question; the conversation stays as it is", _btw),
-    Command("quit", "", "leave", _quit),
+COMMANDS: tuple[Command[Room], ...] = (
+    Command("help", _help),
+    Command("plan", _plan),
+    Command("go", _go),
+    Command("edit", _edit),
+    Command("context", _context),
+    Command("pin", _pin),
+    Command("drop", _drop),
+    Command("diff", _diff),
+    Command("test", _test),
+    Command("open", _open),
+    Command("triage", _triage),
+    Command("undo", _undo),
+    Command("commit", _commit),
+    Command("rewind", _rewind),
+    Command("compact", _compact),
+    Command("cost", _cost),
+    Command("model", _model),
+    Command("effort", _effort),
+    Command("sessions", _sessions),
+    Command("resume", _resume),
+    Command("rename", _rename),
+    Command("fork", _fork),
+    Command("export", _export),
+    Command("config", _config),
+    Command("trust", _trust),
+    Command("btw", _btw),
+    Command("quit", _quit),
 )
+
+
+def run(room: Room, text: str) -> bool:
+    """Run the command that `text` names. False where it names none; raises UserError for what it lacks."""
+    return run_command(COMMANDS, _own, room, text)

@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
@@ -11,10 +11,11 @@ from typing import Any, Literal
 from coder import events
 from coder.errors import CoderError, Exit, Interrupted, LimitReached
 from coder.events import Ask, Emit
-from coder.plain.commands import Room, run_command
+from coder.plain.commands import Room, run
 from coder.plain.console import Console
 from coder.plain.lines import event_line, price_words
 from coder.plain.review import review
+from coder.session.commands import SettingRow
 from coder.session.outcome import Outcome
 from coder.session.session import Session
 from coder.store import Places
@@ -29,10 +30,12 @@ ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 @dataclass(frozen=True, slots=True)
 class PlainOptions:
-    """The first task, if any, and what is said before it. `timeout` bounds a turn whose answers are scripted."""
+    """The first task, if any, and what is said before it. `timeout` bounds a turn whose answers are scripted;
+    `settings` gives the effective settings."""
 
     places: Places
     root: str
+    settings: Callable[[], Sequence[SettingRow]]
     task: str = ""
     banner: str = ""
     timeout: float | None = None
@@ -52,33 +55,43 @@ class Face:
         self._session_usd: float | None = 0.0
         self._room: Room | None = None
 
-    def run(self, open_session: Callable[[Emit, Ask], Session]) -> Exit:
-        """Until the person leaves. A scripted run ends with the code of its last turn, any other with 0."""
+    def run(self, openers: Callable[[str], Callable[[Emit, Ask], Session]], id: str) -> Exit:
+        """Until the person leaves; `openers` gives what opens the session of an id, or a new one for "".
+
+        A scripted run ends with the code of its last turn, any other with 0.
+        """
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, *ENDING)}
         try:
-            session = open_session(self.emit, self.ask)
-            options = self._options
-            room = Room(session, self._console, options.places, options.root, self._wait, self._do)
-            self._room = room
-            try:
-                self._converse(room)
-            finally:
-                self._loop.run_until_complete(session.close())
+            task, going = self._options.task, True
+            while going:
+                id = self._converse(openers(id), task)
+                task, going = "", bool(id)
             return self._code if self._console.scripted else Exit.DONE
         finally:
             self._loop.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _converse(self, room: Room) -> None:
-        for event in room.session.replay():
-            self.emit(event)
-        if self._options.banner:
-            self._console.say(self._options.banner)
-        self._console.say("/help lists the commands; Ctrl-D leaves")
-        if self._options.task:
-            self._do(room.session.run(self._options.task))
-        while not room.leaving:
+    def _converse(self, open_session: Callable[[Emit, Ask], Session], task: str) -> str:
+        """One session; the id of that to go on with, "" where the person leaves."""
+        session, options = open_session(self.emit, self.ask), self._options
+        room = Room(session, self._console, options.places, options.root, self._wait, self._do, options.settings)
+        self._room = room
+        try:
+            for event in session.replay():
+                self.emit(event)
+            if options.banner:
+                self._console.say(options.banner)
+            self._console.say("/help lists the commands; Ctrl-D leaves")
+            if task:
+                self._do(session.run(task))
+            self._read_tasks(room)
+        finally:
+            self._loop.run_until_complete(session.close())
+        return room.go_on_with
+
+    def _read_tasks(self, room: Room) -> None:
+        while not room.leaving and not room.go_on_with:
             try:
                 text = self._console.read_task("plan> " if room.session.mode == "plan" else "coder> ")
             except EOFError:
@@ -96,7 +109,7 @@ class Face:
             self._console.say(f"{text!r} answers no question; write a task, or /help")
             return
         try:
-            if text.startswith(("/", "!")) and run_command(room, text):
+            if text.startswith(("/", "!")) and run(room, text):
                 return
         except CoderError as error:
             self._say_error(error)

@@ -40,6 +40,12 @@ def evidence_lines(evidence: Evidence, triage: Sequence[TriageCard]) -> list[str
         lines += [f"  the log is {report.log}"] if report.log and not report.ok else []
     for words, names in (("new failure", evidence.new_failures), ("fixed", evidence.fixed), ("flaky", evidence.flaky)):
         lines += [f"  {words}: {name}" for name in names[:MAX_NAMES]] + _more(len(names), MAX_NAMES, words)
+    return lines + triage_lines(triage)
+
+
+def triage_lines(triage: Sequence[TriageCard]) -> list[str]:
+    """The causes of failures, with where they are and what to do next."""
+    lines = []
     for number, card in enumerate(triage[:MAX_NAMES], 1):
         cause = f", probably {card.cause.replace('_', ' ')}" if card.cause != "unknown" else ""
         lines.append(f"  cause {number}: {card.title}{cause}")

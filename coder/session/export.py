@@ -46,8 +46,12 @@ def to_object(info: SessionInfo) -> dict[str, Any]:
     }
 
 
-def export_session(places: Places, id: str, name: str) -> None:
-    """Write a session to a new file (0600): JSON where its name ends in .json, else Markdown. Blocking."""
+def export_session(places: Places, id: str, name: str) -> str:
+    """Write a session to a new file (0600), whose name is given back: JSON where it ends in .json, else Markdown.
+
+    Nothing is overwritten. Blocking.
+    """
+    name = name or f"session-{id}.md"
     path = Path(name).expanduser()
     info = find_session(places, id)
     history = load_history(info.path)
@@ -61,3 +65,4 @@ def export_session(places: Places, id: str, name: str) -> None:
             file.write(f"{text}\n")
     except FileExistsError:
         raise UserError(f"{path} is there already", "name another file: /export FILE") from None
+    return name

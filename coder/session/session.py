@@ -290,6 +290,7 @@ class Session:
         """Give the session a name; "" takes it away."""
         self.title = title.strip()
         self._means.recorder.note("title", text=self.title)
+        self._say(f"this session is now called {self.title!r}" if self.title else "this session has no name any more")
 
     # ── rewind ──
 

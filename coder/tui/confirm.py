@@ -18,6 +18,7 @@ from coder.tui.lines import Line, wrap, wrap_text
 from coder.tui.row import Row, RowsView
 
 if TYPE_CHECKING:
+    from coder.repo.checkpoint import UndoItem
     from coder.tui.app import CoderApp
 
 Paragraph = tuple[str, str]  # text, made visible here, and its style
@@ -85,6 +86,12 @@ class Confirm(ModalScreen[bool]):
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(RowsView).scroll_relative(y=rows, animate=False)
+
+
+def file_words(items: "Sequence[UndoItem]") -> list[Paragraph]:
+    """What becomes of the files when something is taken back."""
+    files = "\n".join(f"  · {item.path}: {item.blocked or item.action}" for item in items)
+    return [(files, "text")] if files else [("No file changes.", "muted")]
 
 
 def ask_spending(question: ApproveSpending) -> Confirm:

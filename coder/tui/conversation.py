@@ -32,7 +32,6 @@ from coder.events import (
     UsageRecorded,
 )
 from coder.tui.blocks import messages
-from coder.tui.blocks.beside import OwnCommand
 from coder.tui.blocks.block import Block
 from coder.tui.blocks.results import Landed, Offer, TestRun, Verdict
 from coder.tui.blocks.work import Context, Draft, Subagents, ToolCall
@@ -60,11 +59,6 @@ class Conversation(Transcript):
     def say(self, text: str, level: str = "info", hint: str = "") -> None:
         """A line of the screen's own."""
         self.add(messages.Notice(text, level, hint))
-
-    def feed(self, block: OwnCommand, text: str) -> None:
-        """More of what a command says."""
-        block.feed(text)
-        self.changed(block)
 
     def tell_fault(self, error: BaseException, log: Path | None) -> None:
         """What ended a turn, or kept the session from opening."""

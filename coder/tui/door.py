@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from coder.events import Ask, Emit, Event
+from coder.session.commands import SettingRow
 from coder.store import Places
 from coder.values import ContextPlan
 
@@ -58,6 +59,8 @@ class SessionLike(Protocol):
     def replay(self) -> Sequence[Event]:
         """The past of a resumed session, to be told anew; blocking."""
         ...
+
+    async def preview_undo(self, checkpoint_id: str = "") -> "Sequence[UndoItem]": ...
 
     async def undo(self, checkpoint_id: str = "") -> object: ...
 
@@ -116,16 +119,6 @@ class TrustQuestion:
     root: str
     honours: Sequence[str]
     remember: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """One setting as a list shows it."""
-
-    key: str
-    value: str
-    meaning: str
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coder.text import visible_line
+from coder.errors import UserError
+from coder.session.commands import run_command
 from coder.tui.commands import commits, looks, sessions, work
 from coder.tui.commands.command import Command
 
@@ -15,19 +16,9 @@ COMMANDS: tuple[Command, ...] = (*work.COMMANDS, *commits.COMMANDS, *sessions.CO
 
 
 def run(app: CoderApp, text: str) -> bool:
-    """Run the command that `text` names: `/NAME …`, or `!` and a command line of the user's own.
-
-    False where it is neither, so that a path may start a task.
-    """
-    if text.startswith("!"):
-        work.own_command(app, text[1:].strip())
+    """Run the command that `text` names; what it lacks is said in the conversation. False where it names none."""
+    try:
+        return run_command(COMMANDS, work.own_command, app, text)
+    except UserError as error:
+        app.conversation.say(error.message, "warning", error.hint)
         return True
-    name, _, rest = text[1:].partition(" ")
-    command = next((command for command in COMMANDS if command.name == name), None)
-    if command is None and not name.isalpha():
-        return False
-    if command is None:
-        app.conversation.say(f"there is no command /{visible_line(name, 40)}", "warning", "/help lists them")
-    else:
-        command.run(app, rest.strip())
-    return True

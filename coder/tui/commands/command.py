@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from coder.errors import CoderError
+from coder.session import commands
 from coder.tui.keys import hint
 
 if TYPE_CHECKING:
@@ -15,14 +15,7 @@ if TYPE_CHECKING:
     from coder.tui.door import SessionLike
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """`run` gets the app and what was written after the name."""
-
-    name: str
-    usage: str
-    summary: str
-    run: Callable[[CoderApp, str], None]
+Command: TypeAlias = "commands.Command[CoderApp]"
 
 
 def with_session(app: CoderApp, work: Callable[[SessionLike], Awaitable[object]]) -> None:

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from coder.amounts import count
-from coder.tui.commands.command import Command, at_rest, with_session
+from coder.session.commands import Command
+from coder.tui.commands.command import at_rest, with_session
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -43,4 +44,4 @@ async def _ask(app: CoderApp, session: SessionLike) -> None:
     app.push_screen(CommitScreen(words, session.commits.message()), given)
 
 
-COMMANDS = (Command("commit", "[MESSAGE]", "Commit what was applied, with a message to edit first", commit),)
+COMMANDS = (Command("commit", commit),)

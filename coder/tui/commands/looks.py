@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coder.errors import UserError
-from coder.text import visible
-from coder.tui.commands.command import Command, beside
+from coder.session.commands import Command, settings_with
+from coder.tui.commands.command import beside
 from coder.tui.confirm import Confirm
 from coder.tui.picker import Offer, Picker
 
@@ -68,14 +67,8 @@ def _keep_theme(app: CoderApp, name: str) -> None:
 
 def config(app: CoderApp, rest: str) -> None:
     """The effective settings, those whose key or meaning holds `rest`, with where each comes from."""
-    rows = app.options.settings() if app.options.settings else []
+    rows = settings_with(app.options.settings() if app.options.settings else [], rest)
     offers = [Offer(row.key, f"{row.key} = {row.value}", f"{row.meaning}  [{row.origin}]") for row in rows]
-    shown = [offer for offer in offers if rest.lower() in f"{offer.name} {offer.words}".lower()]
-    if not shown:
-        app.conversation.say(
-            f"no setting has {rest!r} in its name" if rest else "there are no settings here", "warning"
-        )
-        return
 
     def chosen(key: str | None) -> None:
         row = next((row for row in rows if row.key == key), None)
@@ -83,42 +76,31 @@ def config(app: CoderApp, rest: str) -> None:
             where = f"{app.options.places.config_file}" if app.options.places else "your configuration"
             app.conversation.say(f"{row.key} = {row.value}  [{row.origin}]", hint=f"{row.meaning} Set it in {where}.")
 
-    app.push_screen(Picker("Settings", shown), chosen)
+    app.push_screen(Picker("Settings", offers), chosen)
 
 
 def trust(app: CoderApp, rest: str) -> None:
     """Say whether this repository is trusted, and let the user change it."""
 
     async def ask() -> None:
-        from coder.repo.trust import TrustStore
+        from coder.session.trusting import change, standing
 
-        if app.options.places is None:
+        places = app.options.places
+        if places is None:
             raise UserError("nothing is kept here")
-        store, root = TrustStore(app.options.places), Path(app.facts.root or app.options.root)
-        trusted = await asyncio.to_thread(store.is_trusted, root)
+        now = await asyncio.to_thread(standing, places, app.facts.root or app.options.root)
+
+        async def carry_out() -> None:
+            app.conversation.say(await asyncio.to_thread(change, places, now))
 
         def answered(yes: bool | None) -> None:
             if yes:
-                beside(app, lambda: _change_trust(app, store.remove if trusted else store.add, root, not trusted))
+                beside(app, carry_out)
 
-        words = [(str(root), "accent"), (TRUSTED if trusted else NOT_TRUSTED, "text")]
-        question = "Trust this repository no longer?" if trusted else "Trust this repository?"
-        app.push_screen(Confirm(question, words, "Forget it" if trusted else "Trust", "Leave it"), answered)
+        words = [(str(now.root), "accent"), (now.words, "text")]
+        app.push_screen(Confirm(now.question, words, "Forget it" if now.trusted else "Trust", "Leave it"), answered)
 
     beside(app, ask)
-
-
-async def _change_trust(app: CoderApp, change: Callable[[Path], None], root: Path, trusted: bool) -> None:
-    await asyncio.to_thread(change, root)
-    words = "is trusted" if trusted else "is not trusted any more"
-    app.conversation.say(visible(f"{root} {words}; this holds from the next session on"))
-
-
-TRUSTED = "It is trusted: its .coder.toml is read, its AGENTS.md is shown to the model, its hooks run when you commit."
-NOT_TRUSTED = (
-    "It is not trusted. With a yes its .coder.toml is read, its AGENTS.md is shown to the model, and its hooks run "
-    "when you commit."
-)
 
 
 def clear(app: CoderApp, rest: str) -> None:
@@ -130,12 +112,12 @@ def quit(app: CoderApp, rest: str) -> None:
 
 
 COMMANDS = (
-    Command("agents", "", "Calls of the small models", panel("agents")),
-    Command("cost", "", "Tokens and money by role and model", panel("cost")),
-    Command("config", "[WORD]", "The settings, what each means and where it comes from", config),
-    Command("trust", "", "Whether this repository is trusted; change it", trust),
-    Command("theme", "[NAME]", "Choose the colours; the choice is kept", theme),
-    Command("clear", "", "Empty the screen; the session goes on", clear),
-    Command("help", "", "Keys and commands", help),
-    Command("quit", "", "Leave coder", quit),
+    Command("agents", panel("agents")),
+    Command("cost", panel("cost")),
+    Command("config", config),
+    Command("trust", trust),
+    Command("theme", theme),
+    Command("clear", clear),
+    Command("help", help),
+    Command("quit", quit),
 )

@@ -7,14 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from coder.errors import UserError
-from coder.tui.commands.command import Command, at_rest, beside, with_session
-from coder.tui.confirm import Confirm, Paragraph
+from coder.session.commands import Command, turn_number
+from coder.tui.commands.command import at_rest, beside, with_session
+from coder.tui.confirm import Confirm, file_words
 from coder.tui.picker import Offer, Picker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from coder.repo.checkpoint import UndoItem
     from coder.session.sessions import SessionInfo
     from coder.store import Places
     from coder.tui.app import CoderApp
@@ -72,10 +70,8 @@ def fork(app: CoderApp, rest: str) -> None:
     async def copy(session: SessionLike) -> None:
         from coder.session.sessions import find_session, fork_session
 
-        if rest and not rest.isdecimal():
-            raise UserError(f"{rest!r} is no turn", "as in: /fork 3")
         info = await asyncio.to_thread(find_session, _places(app), session.id)
-        made = await asyncio.to_thread(fork_session, _places(app), info, int(rest or 0))
+        made = await asyncio.to_thread(fork_session, _places(app), info, turn_number(rest or "0"))
         app.reopen(made)
 
     if at_rest(app, "a session can be forked"):
@@ -85,7 +81,6 @@ def fork(app: CoderApp, rest: str) -> None:
 def rename(app: CoderApp, rest: str) -> None:
     async def name(session: SessionLike) -> None:
         session.rename(rest)
-        app.conversation.say(f"this session is now called {rest!r}" if rest else "this session has no name any more")
 
     with_session(app, name)
 
@@ -113,22 +108,15 @@ def rewind(app: CoderApp, rest: str) -> None:
 
 async def _preview(app: CoderApp, session: SessionLike, turn: str) -> None:
     """Say what becomes of the files, and ask."""
-    if not turn.isdecimal():
-        raise UserError(f"{turn!r} is no turn", "as in: /rewind 3")
-    items = await session.preview_rewind(int(turn))
+    number = turn_number(turn)
+    items = await session.preview_rewind(number)
 
     def answered(yes: bool | None) -> None:
         if yes:
-            with_session(app, lambda session: _rewind(app, session, int(turn)))
+            with_session(app, lambda session: _rewind(app, session, number))
 
-    app.push_screen(Confirm(f"Back to before turn {turn}?", _words(items), "Rewind", "Keep"), answered)
-
-
-def _words(items: Sequence[UndoItem]) -> list[Paragraph]:
-    files = "\n".join(f"  · {item.path}: {item.blocked or item.action}" for item in items)
-    if not files:
-        return [("No file changes; the conversation goes back.", "muted")]
-    return [(f"The conversation goes back, and these files with it:\n{files}", "text")]
+    words = [("The conversation goes back.", "text"), *file_words(items)]
+    app.push_screen(Confirm(f"Back to before turn {turn}?", words, "Rewind", "Keep"), answered)
 
 
 async def _rewind(app: CoderApp, session: SessionLike, turn: int) -> None:
@@ -142,8 +130,7 @@ def export(app: CoderApp, rest: str) -> None:
     async def write(session: SessionLike) -> None:
         from coder.session.export import export_session
 
-        name = rest or f"session-{session.id}.md"
-        await asyncio.to_thread(export_session, _places(app), session.id, name)
+        name = await asyncio.to_thread(export_session, _places(app), session.id, rest)
         app.conversation.say(f"this session was written to {name}")
 
     with_session(app, write)
@@ -156,10 +143,10 @@ def _places(app: CoderApp) -> Places:
 
 
 COMMANDS = (
-    Command("sessions", "", "Sessions of this repository; choose one to go on with", sessions),
-    Command("resume", "[ID]", "Go on with another session", resume),
-    Command("fork", "[TURN]", "Go on in a copy of this session, whole or as it was before a turn", fork),
-    Command("rewind", "[TURN]", "Go back to before a turn: the conversation and the files", rewind),
-    Command("rename", "[TITLE]", "Name this session", rename),
-    Command("export", "[FILE]", "Write this session to a file, as Markdown or, named .json, as JSON", export),
+    Command("sessions", sessions),
+    Command("resume", resume),
+    Command("fork", fork),
+    Command("rewind", rewind),
+    Command("rename", rename),
+    Command("export", export),
 )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coder.errors import UserError
 from coder.events import Review
+from coder.session.commands import Command, needed
 from coder.text import visible_line
-from coder.tui.commands.command import Command, at_rest, with_session
-from coder.tui.confirm import Confirm
+from coder.tui.commands.command import at_rest, with_session
+from coder.tui.confirm import Confirm, file_words
 from coder.tui.turns import ApprovedPlan, Retest
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
+    from coder.tui.blocks.beside import Aside, OwnCommand
     from coder.tui.door import SessionLike
     from coder.tui.plan import Verdict
 
@@ -133,13 +135,20 @@ def diff(app: CoderApp, rest: str) -> None:
 
 
 def undo(app: CoderApp, rest: str) -> None:
-    def answered(yes: bool | None) -> None:
-        if yes:
-            with_session(app, lambda session: session.undo(rest))
+    """Say what becomes of the files, and ask."""
 
-    what = f"checkpoint {rest}" if rest else "the last change that coder applied"
-    words = [("Files that changed since are left as they are; the undo can itself be undone.", "muted")]
-    app.push_screen(Confirm(f"Take back {what}?", words, "Undo", "Keep"), answered)
+    async def ask(session: SessionLike) -> None:
+        items = await session.preview_undo(rest)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                with_session(app, lambda session: session.undo(rest))
+
+        what = f"checkpoint {rest}" if rest else "the last change that coder applied"
+        words = [*file_words(items), ("The undo can itself be undone.", "muted")]
+        app.push_screen(Confirm(f"Take back {what}?", words, "Undo", "Keep"), answered)
+
+    with_session(app, ask)
 
 
 def context(app: CoderApp, rest: str) -> None:
@@ -154,13 +163,7 @@ async def _plan(app: CoderApp, session: SessionLike, task: str) -> None:
 
 
 def choose(what: str) -> Callable[[CoderApp, str], None]:
-    def run(app: CoderApp, rest: str) -> None:
-        if rest:
-            choose_file(app, rest, what)
-        else:
-            app.conversation.say("no file was named", "warning", f"as in: /{what} src/app.py")
-
-    return run
+    return lambda app, rest: choose_file(app, needed(rest, "no file was named", f"/{what} src/app.py"), what)
 
 
 def choose_file(app: CoderApp, path: str, what: str) -> None:
@@ -175,53 +178,47 @@ def choose_file(app: CoderApp, path: str, what: str) -> None:
 
 def aside(app: CoderApp, rest: str) -> None:
     """A question beside the work, answered in a block of its own; also while a turn runs."""
-    if not rest:
-        app.conversation.say("what is the question?", "warning", "as in: /btw what does parse() return?")
-        return
+    from coder.tui.blocks.beside import Aside
 
-    async def ask(session: SessionLike) -> None:
-        from coder.tui.blocks.beside import Aside
+    block = Aside(needed(rest, "what is the question?", "/btw what does parse() return?"))
 
-        block = Aside(rest)
-        app.conversation.add(block)
+    async def ask(session: SessionLike, feed: Callable[[str], None]) -> None:
+        block.finish(await session.ask_aside(rest, feed))
 
-        def feed(text: str) -> None:
-            block.feed(text)
-            app.conversation.changed(block)
-
-        try:
-            block.finish(await session.ask_aside(rest, feed))
-        except BaseException:
-            block.fail()
-            raise
-        finally:
-            app.conversation.changed(block)
-
-    with_session(app, ask)
+    _in_block(app, block, ask)
 
 
 def own_command(app: CoderApp, line: str) -> None:
     """`!`: a command of the user's own, in the sandbox."""
-    if not line:
-        app.conversation.say("which command?", "warning", "as in: !git log --oneline -5")
-        return
+    from coder.tui.blocks.beside import OwnCommand
+
+    block = OwnCommand(line)
+
+    async def run(session: SessionLike, feed: Callable[[str], None]) -> None:
+        end = await session.command(line, feed)
+        block.finish(end.output, end.exit_code, end.duration_s, end.sandbox)
+
+    _in_block(app, block, run)
+
+
+def _in_block(
+    app: CoderApp,
+    block: Aside | OwnCommand,
+    work: Callable[[SessionLike, Callable[[str], None]], Awaitable[None]],
+) -> None:
+    """Run `work` beside the turns; what it feeds is shown in `block` as it comes."""
+
+    def feed(text: str) -> None:
+        block.feed(text)
+        app.conversation.changed(block)
 
     async def run(session: SessionLike) -> None:
-        from coder.tui.blocks.beside import OwnCommand
-
-        block = OwnCommand(line)
         app.conversation.add(block)
-
-        def feed(text: str) -> None:
-            app.call_later(app.conversation.feed, block, text)
-
         try:
-            end = await session.command(line, feed)
+            await work(session, feed)
         except BaseException:
             block.fail()
             raise
-        else:
-            block.finish(end.output, end.exit_code, end.duration_s, end.sandbox)
         finally:
             app.conversation.changed(block)
 
@@ -229,19 +226,19 @@ def own_command(app: CoderApp, line: str) -> None:
 
 
 COMMANDS = (
-    Command("plan", "[TASK]", "Plan first: nothing is edited until /go", plan_first),
-    Command("go", "[edit]", "Carry out the last plan, or show it as a document to edit first", go),
-    Command("edit", "", "Leave plan mode", edit_mode),
-    Command("context", "[TASK]", "What the model sees of the repository; pin and drop files", context),
-    Command("pin", "PATH", "Show this file in full from now on", choose("pin")),
-    Command("drop", "PATH", "Leave this file out from now on", choose("drop")),
-    Command("model", "[NAME]", "The model that plans and edits, from the next turn on", model),
-    Command("effort", "LEVEL", "How much it reasons: none, low, medium, high, xhigh", effort),
-    Command("test", "[run/failed]", "What the tests said; `run` runs them, `failed` only those that failed", test),
-    Command("open", "[N]", "Open $EDITOR where cause N of the failures is, or at PATH:LINE", open_place),
-    Command("triage", "", "What is behind the failures", triage),
-    Command("diff", "", "Look at the last proposal again", diff),
-    Command("undo", "[CHECKPOINT]", "Take back what was applied last", undo),
-    Command("btw", "QUESTION", "A side question, also while a turn runs; the conversation stays as it is", aside),
-    Command("compact", "", "Leave older steps out of the conversation", compact),
+    Command("plan", plan_first),
+    Command("go", go),
+    Command("edit", edit_mode),
+    Command("context", context),
+    Command("pin", choose("pin")),
+    Command("drop", choose("drop")),
+    Command("model", model),
+    Command("effort", effort),
+    Command("test", test),
+    Command("open", open_place),
+    Command("triage", triage),
+    Command("diff", diff),
+    Command("undo", undo),
+    Command("btw", aside),
+    Command("compact", compact),
 )
