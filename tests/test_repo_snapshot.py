@@ -484,3 +484,14 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_is_taken(ground: Groun
         snapshot = repository.snapshot()
         assert contents(repository, snapshot.tree) == {"a": b"1\n"}
     assert snapshot.withheld == (Withheld("closed", "cannot be read: permission denied"),)
+
+
+def test_a_filter_counts_though_the_attributes_that_name_it_are_gone_from_the_disk(ground: Ground):
+    ground.git("config", "filter.upper.clean", "tr a-z A-Z")
+    ground.write("deep/er/.gitattributes", "*.up filter=upper\n")
+    ground.write("deep/er/down/a.up", "lower\n")
+    ground.git("add", "-A")
+    ground.git("commit", "-qm", "all")
+    (ground.root / "deep/er/.gitattributes").unlink()
+    with ground.open() as repository:
+        assert contents(repository, repository.snapshot().tree) == {"deep/er/down/a.up": b"lower\n"}

@@ -3,11 +3,9 @@
 Built from the index, held in memory for as long as the tree is looked at. Reads no content.
 """
 
-import contextlib
-import gc
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ from coder.context.index import File, Index
 from coder.context.kinds import Kind, kind_of
 from coder.context.terms import term_numbers
 from coder.context.withheld import NO_RULES, Rules
+from coder.repo.trees import not_collecting
 
 LATELY = 40  # commits after which a change counts for 1/e
 
@@ -94,7 +93,7 @@ def load_corpus(index: Index, files: Sequence[File], history: History, rules: Ru
     folders: dict[str, frozenset[int]] = {}
     documents: list[Document] = []
     back: dict[str, str] = {}
-    with _no_collecting():
+    with not_collecting():
         for file, key in zip(files, keys, strict=True):
             found = facts.get(key, _UNKNOWN)
             why = found.why
@@ -106,18 +105,6 @@ def load_corpus(index: Index, files: Sequence[File], history: History, rules: Ru
 
 
 _UNKNOWN = Facts()
-
-
-@contextlib.contextmanager
-def _no_collecting() -> Iterator[None]:
-    """A hundred thousand new objects in which nothing is garbage: looking for it costs as much as making them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _document(file: File, facts: Facts, folders: dict[str, frozenset[int]]) -> Document:

@@ -93,6 +93,11 @@ class Shadow:
         env = {"GIT_OBJECT_DIRECTORY": str(self.place / "objects"), "GIT_INDEX_FILE": str(self.location.index)}
         return Git(place, self.location.root, env=env)
 
+    def attribute_files(self) -> list[Path]:
+        """The attributes files outside the working tree that there are: the repository's and the user's own."""
+        named = (self.location.common_dir / "info" / "attributes", _users_file("core.attributesfile", "attributes"))
+        return [Path(path) for path in named if path and os.path.lexists(path)]
+
     def catch_up(self) -> None:
         """Take over what changed in the repository since the session began; before each snapshot and commit."""
         _catch_up(self.place, self.location)

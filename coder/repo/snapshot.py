@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coder.errors import UserError
+from coder.repo.discover import read_small
 from coder.repo.git import GitError
 from coder.repo.shadow import Shadow
 from coder.repo.trees import (
@@ -35,6 +36,7 @@ from coder.values import Withheld
 MAX_UNTRACKED_FILES = 10_000
 MAX_UNTRACKED_BYTES = 8 << 20
 MAX_UNTRACKED_TOTAL = 256 << 20
+MAX_ATTRIBUTES = 1 << 20  # bytes of one file that are looked through
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ def take_snapshot(shadow: Shadow) -> Snapshot:
         wanted.modes = {e.path: e.mode for e in listing.tracked() if e.mode in FILE_MODES and e.stage == "0"}
     seeded = _start_index(shadow)
     if seeded:
-        _unsettle(shadow, listing.tracked())
+        _unsettle(shadow, listing, [*wanted.present, *wanted.fixed])
     _hash(shadow, wanted)
     tree, files = _write(shadow)
     doubtful = _not_as_on_disk(shadow, files) if seeded else set()
@@ -144,13 +146,17 @@ def _start_index(shadow: Shadow) -> bool:
     return False
 
 
-def _unsettle(shadow: Shadow, tracked: Iterable[IndexEntry]) -> None:
-    """Forget what the user's index claims without having looked: hidden changes, filtered content, conflicts."""
-    plain = [entry for entry in tracked if entry.stage == "0" and entry.mode != SUBMODULE]
-    doubted = {entry.path: entry for entry in plain if entry.tag != "H"}
-    converted = filtered_paths(shadow, [entry.path for entry in plain])
-    doubted |= {entry.path: entry for entry in plain if entry.path in converted}
-    lines = [_removal(shadow, entry.path) for entry in tracked if entry.stage != "0"]
+def _unsettle(shadow: Shadow, listing: IndexListing, paths: list[str]) -> None:
+    """Forget what the user's index claims without having looked: hidden changes, filtered content, conflicts.
+
+    `paths` are all that the snapshot is to hold.
+    """
+    others = listing.others()
+    doubted = {e.path: e for e in others if e.stage == "0" and e.mode != SUBMODULE and e.tag != "H"}
+    if _converts(shadow, paths) and (converted := filtered_paths(shadow, paths)):
+        tracked = (e for e in listing.tracked() if e.stage == "0" and e.mode != SUBMODULE)
+        doubted |= {entry.path: entry for entry in tracked if entry.path in converted}
+    lines = [_removal(shadow, entry.path) for entry in others if entry.stage != "0"]
     _feed(shadow, [*lines, *(_line(e.mode, e.oid, e.path) for e in doubted.values())])
 
 
@@ -196,6 +202,23 @@ def filtered_paths(shadow: Shadow, paths: list[str]) -> dict[str, str]:
         else:
             found[path] = "stored in LFS" if value == "lfs" else f"the filter {name} stands between disk and git"
     return found
+
+
+def _converts(shadow: Shadow, paths: list[str]) -> bool:
+    """Whether any attributes that git would read for `paths` may name a filter or an encoding. Where none does, git
+    need not be asked about each of a hundred thousand files."""
+    folders = {path.rpartition("/")[0] for path in paths}
+    for folder in tuple(folders):
+        while folder and (folder := folder.rpartition("/")[0]) not in folders:
+            folders.add(folder)
+    root = shadow.location.root
+    tracked = [root / path for path in paths if path.endswith(".gitattributes")]  # git knows those gone from the disk
+    beside = [path for folder in folders if os.path.lexists(path := f"{root}/{folder}/.gitattributes")]
+    for file in {*shadow.attribute_files(), *tracked, *map(Path, beside)}:
+        text = read_small(file, MAX_ATTRIBUTES)
+        if not text or "filter" in text or "working-tree-encoding" in text:  # without a text: let git decide
+            return True
+    return False
 
 
 def _hash(shadow: Shadow, wanted: _Wanted) -> None:
@@ -256,10 +279,12 @@ def _not_as_on_disk(shadow: Shadow, files: Iterable[TreeFile]) -> set[str]:
     root = shadow.location.root
     found: set[str] = set()
     for file in files:
-        if file.regular:
-            with contextlib.suppress(OSError):
+        if file.mode in FILE_MODES:
+            try:
                 if os.lstat(f"{root}/{file.path}").st_size != file.size:
                     found.add(file.path)
+            except OSError:
+                continue
     return found
 
 
