@@ -7,8 +7,8 @@ import json
 import re
 import struct
 from array import array
-from collections import Counter
 from dataclasses import dataclass
+from itertools import repeat
 
 from coder.context.languages import is_code, is_prose, language_of, suffix_of
 from coder.context.outline import Outline, Symbol, has_outline, outline, plain_outline
@@ -86,11 +86,11 @@ def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
     found = _outline(path, text, plain) if outlined else Outline((), "")
     everywhere = count(text)
     comments = count(found.comments)
-    names = count_words(Counter(symbol.name for symbol in found.symbols))
+    names = count_words(symbol.name for symbol in found.symbols)
     ids = array("I", sorted(everywhere.keys() | names.keys()))
     counts = bytearray(3 * len(ids))
     for field, of_term in enumerate((everywhere, comments, names)):
-        counts[field::3] = _capped([of_term.get(term, 0) for term in ids])
+        counts[field::3] = _capped(list(map(of_term.get, ids, repeat(0))))
     symbols = json.dumps(found.symbols)
     return Facts(
         ids.tobytes(),

@@ -6,8 +6,9 @@
 import re
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 
 LONGEST = 60  # characters of a word
 _WORD = re.compile(rf"[^\W\d_]\w{{1,{LONGEST - 1}}}")
@@ -48,16 +49,14 @@ def numbers(word: str) -> tuple[int, ...]:
 
 def _numbers(word: str) -> tuple[int, ...]:
     split = parts(word)
-    found = [_stem_number(part) for part in split if len(part) > 1 and not part.isdigit()]
-    if len(split) > 1:
-        found.append(number("".join(split)))
-        return tuple(dict.fromkeys(found))
-    return tuple(found)
+    found = filter(None, map(_part_number, split))
+    return tuple(dict.fromkeys((*found, number("".join(split))))) if len(split) > 1 else tuple(found)
 
 
 @lru_cache(maxsize=MOST_KNOWN)
-def _stem_number(part: str) -> int:
-    return number(stem(part))
+def _part_number(part: str) -> int:
+    """The number of its stem, 0 for a part that is no term: single characters and digits."""
+    return number(stem(part)) if len(part) > 1 and not part.isdigit() else 0
 
 
 def term_numbers(text: str) -> frozenset[int]:
@@ -65,25 +64,17 @@ def term_numbers(text: str) -> frozenset[int]:
     return frozenset(found for word in words(text) for found in numbers(word))
 
 
-def count(text: str) -> dict[int, int]:
+def count(text: str) -> Counter[int]:
     """How often each term (by number) occurs in `text`."""
     if not text.isascii():
-        return count_words(Counter(words(text)))
-    counts: dict[int, int] = {}
-    so_far = counts.get
-    for run, times in Counter(text.translate(_BLANKED).split()).items():  # in half the time of the pattern
-        for term in _terms_of_run[run]:
-            counts[term] = so_far(term, 0) + times
-    return counts
+        return count_words(words(text))
+    runs = text.translate(_BLANKED).split()  # in half the time of the pattern
+    return Counter(chain.from_iterable(map(_terms_of_run.__getitem__, runs)))
 
 
-def count_words(spelled: Mapping[str, int]) -> dict[int, int]:
-    """The same for words that are counted already."""
-    counts: dict[int, int] = {}
-    for word, times in spelled.items():
-        for term in numbers(word):
-            counts[term] = counts.get(term, 0) + times
-    return counts
+def count_words(spelled: Iterable[str]) -> Counter[int]:
+    """The same for words that are parted already."""
+    return Counter(chain.from_iterable(map(numbers, spelled)))
 
 
 class _TermsOfRun(dict[str, tuple[int, ...]]):
@@ -93,7 +84,7 @@ class _TermsOfRun(dict[str, tuple[int, ...]]):
         if len(self) >= MOST_KNOWN:
             self.clear()
         if run.isalpha() and run.islower() and 1 < len(run) <= LONGEST:
-            found: tuple[int, ...] = (_stem_number(run),)  # what the next line finds too, but slowly
+            found: tuple[int, ...] = (_part_number(run),)  # what the next line finds too, but slowly
         else:
             found = tuple(term for word in words(run) for term in _numbers(word))
         self[run] = found
