@@ -8,6 +8,7 @@ import pytest
 
 from coder.context.tokens import count_tokens
 from coder.errors import UserError
+from coder.session.checks import compare_again
 from coder.session.findings import describe, headline
 from coder.session.pointing import editor_words, find_place
 from coder.values import Evidence, TestFailure, TestReport, TriageCard
@@ -98,6 +99,23 @@ def test_the_tests_are_run_again_all_or_those_that_failed_and_an_editor_opens_wh
     assert (tmp_path / "opened").exists(), ended.err
     assert (tmp_path / "opened").read_text() == f"+7 {root}/test_calc.py\n"
     assert "there is no cause 9" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "ran", "failing", "told"),
+    [
+        (1, 3, ("a",), "of 3 failed tests, 1 failed again; passed this time: b, c"),
+        (0, 3, (), "of 3 failed tests, 0 failed again; passed this time: a, b, c"),
+        (None, 1, ("a",), "of 3 failed tests, 1 failed again; 2 may not have been run"),
+        (0, 0, (), "of 3 failed tests, 0 failed again; 3 may not have been run"),
+    ],
+)
+def test_a_test_passed_again_only_if_it_was_run(
+    exit_code: int | None, ran: int, failing: tuple[str, ...], told: str
+) -> None:
+    before = TestReport(("t",), "x", 1, 3, failures=tuple(map(TestFailure, "abc")))
+    after = TestReport(("t",), "x", exit_code, ran, failures=tuple(map(TestFailure, failing)))
+    assert compare_again([before], [after]) == told
 
 
 def test_after_a_change_the_tests_run_on_what_lies_there_now(tmp_path: Path) -> None:

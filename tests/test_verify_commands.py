@@ -52,6 +52,7 @@ def test_the_runner_behind_a_command_is_known(text: str, runner: str) -> None:
     ({"Cargo.toml": ""}, "cargo test", "Cargo.toml"),
     ({"pom.xml": "", "mvnw": ""}, "./mvnw -B -o test", "pom.xml"),
     ({"build.gradle.kts": ""}, "gradle --offline test", "build.gradle.kts"),
+    ({"settings.gradle": "", "gradlew": "", "app/build.gradle": ""}, "./gradlew --offline test", "settings.gradle"),
     ({"Gemfile": "", "spec/a_spec.rb": ""}, "bundle exec rspec", "spec"),
     ({"phpunit.xml.dist": ""}, "vendor/bin/phpunit", "phpunit.xml.dist"),
     ({"Makefile": "all:\n\ntest: all\n\tx\n"}, "make test", "Makefile"),

@@ -1,6 +1,7 @@
 """What recorded outputs of real runners say: counts, and failures with name, place, kind and message."""
 
 import hashlib
+import re
 import time
 from pathlib import Path
 
@@ -145,6 +146,12 @@ def test_junit_names_a_test_as_pytest_does() -> None:
     assert [failure.name for failure in outcome.failures] == [failure[0] for failure in EXPECTED["pytest.txt"][1]]
     assert [failure.line for failure in outcome.failures] == [3, 8, 10, 12]
     assert (outcome.passed, outcome.failed, outcome.skipped) == (2, 4, 1)
+
+
+def test_junit_of_pytest_names_no_files_as_a_rule_and_the_traces_do() -> None:
+    usual = re.sub(rb' (file|line)="[^"]*"', b"", (LOGS / "pytest.xml").read_bytes())
+    expected = [failure[0] for failure in EXPECTED["pytest.txt"][1] if "::" in failure[0]]
+    assert [failure.name for failure in read_junit(usual).failures if "::" in failure.name] == expected
 
 
 @pytest.mark.parametrize("content", [

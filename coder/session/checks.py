@@ -184,7 +184,8 @@ class Checks:
         if not before:
             raise UserError("no test failed before", "run all of them first")
         evidence = await verifier.repeat(before, tree)
-        self._emit(Notice(compare_again(before, evidence.reports)))
+        if evidence.reports:
+            self._emit(Notice(compare_again(before, evidence.reports)))
         return evidence
 
     async def _verifier(self, tree: str) -> tuple[Verifier | None, tuple[TestCommand, ...]]:
@@ -228,12 +229,20 @@ class Checks:
 
 
 def compare_again(before: Sequence[TestReport], after: Sequence[TestReport]) -> str:
-    """What came of tests that had failed, in a sentence."""
-    names = [failure.name for report in before for failure in report.failures]
-    still = {failure.name for report in after for failure in report.failures}
-    passed = [name for name in names if name not in still]
-    told = f"of {count(len(names), 'failed test')}, {len(names) - len(passed):,} failed again"
-    return f"{told}; passed this time: {', '.join(passed[:10])}" if passed else told
+    """What came of tests that had failed, in a sentence. What a run that was stopped, or that ran fewer tests than it
+    was to run, does not name as failed may not have been run at all."""
+    total = failed = 0
+    passed: list[str] = []
+    for earlier, later in zip(before, after, strict=True):
+        still = {failure.name for failure in later.failures}
+        names = {failure.name for failure in earlier.failures}
+        total, failed = total + len(names), failed + len(names & still)
+        whole = later.exit_code is not None and later.ran >= len(names)
+        passed += sorted(names - still) if whole else []
+    told = [f"of {count(total, 'failed test')}, {failed:,} failed again"]
+    told += [f"passed this time: {', '.join(passed[:10])}"] if passed else []
+    unknown = total - failed - len(passed)
+    return "; ".join([*told, f"{unknown:,} may not have been run"] if unknown else told)
 
 
 CONFIGURED = "configuration"

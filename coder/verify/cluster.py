@@ -103,7 +103,9 @@ def _quotes(group: Iterable[TestFailure]) -> list[str]:
     quotes: list[str] = []
     for failure in group:
         lines = [line.strip() for line in failure.trace.splitlines() if line.lstrip().startswith(("E ", "assert"))]
-        quotes += [*lines[:2], failure.message.strip().partition("\n")[0]]
+        said = failure.message.strip().partition("\n")[0]
+        quotes += [line for line in lines if line != "E"][:2]
+        quotes += [said] if not any(said in quote for quote in quotes) else []
     return [quote[:300] for quote in dict.fromkeys(quotes) if quote][:_MOST_EVIDENCE]
 
 

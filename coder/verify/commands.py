@@ -160,8 +160,8 @@ def _node(paths: Collection[str], top: set[str], read: Read) -> Found:
     test = str(scripts.get("test", "")) if isinstance(scripts, dict) else ""
     if test and "no test specified" not in test:
         manager = next(
-            (name for file, name in (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lockb", "bun"))
-             if file in top), "npm",
+            (name for file, name in (("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn"), ("bun.lockb", "bun"),
+             ("bun.lock", "bun")) if file in top), "npm",
         )  # fmt: skip
         return (manager, "test"), "package.json"
     wanted = {**_section(package, "dependencies"), **_section(package, "devDependencies")}
@@ -188,7 +188,8 @@ def _maven(paths: Collection[str], top: set[str], read: Read) -> Found:
 
 
 def _gradle(paths: Collection[str], top: set[str], read: Read) -> Found:
-    build = next((name for name in ("build.gradle", "build.gradle.kts") if name in top), "")
+    names = [f"{kind}.gradle{language}" for kind in ("build", "settings") for language in ("", ".kts")]
+    build = next((name for name in names if name in top), "")
     return (("./gradlew" if "gradlew" in top else "gradle", "--offline", "test"), build) if build else None
 
 

@@ -55,17 +55,27 @@ def _failure(case: ElementTree.Element, fault: ElementTree.Element) -> TestFailu
     trace = shorten(fault.text or "")
     message = fault.get("message", "") or next((text for text in trace.splitlines() if text.strip()), "")
     kind = _kind(fault.get("type", ""), message, trace)
+    file = file or _module(case.get("classname", ""), trace)
     place = _place(trace, file)
     if place:
         file, line = file or place[0], place[1]
     elif line:
         line += 1  # pytest counts from 0
-    return TestFailure(_name(case), file, line, kind, shorten(message, 2_000), trace)
+    return TestFailure(_name(case, file), file, line, kind, shorten(message, 2_000), trace)
 
 
-def _name(case: ElementTree.Element) -> str:
+def _module(group: str, trace: str) -> str:
+    """The file that a class of pytest's lies in, which its usual report does not name, when the trace does; or ""."""
+    for path, _, _ in _RAISED.findall(trace):
+        module = path.removesuffix(".py").replace("/", ".")
+        if path.endswith(".py") and f"{group}.".startswith(f"{module}."):
+            return str(path)
+    return ""
+
+
+def _name(case: ElementTree.Element, file: str) -> str:
     """pytest's node id where the file is known, so that a test can be named to the runner; else class and name."""
-    file, group, name = case.get("file", ""), case.get("classname", ""), case.get("name", "")
+    group, name = case.get("classname", ""), case.get("name", "")
     if not file.endswith(".py"):
         return f"{group}::{name}" if group and name != group else name or group
     module = file.removesuffix(".py").replace("/", ".")

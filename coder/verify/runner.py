@@ -76,7 +76,10 @@ class Verifier:
         found = []
         for report in reports:
             names = tuple(failure.name for failure in report.failures)
-            found.append(await self._once(TestCommand(report.command, "again"), ground, tree, "draft", names))
+            try:
+                found.append(await self._once(TestCommand(report.command, "again"), ground, tree, "draft", names))
+            except SandboxError as error:
+                return Evidence(tree=tree, note=f"the sandbox failed: {error}")
         return Evidence(tree=tree, reports=tuple(found), note="only tests that failed before were run")
 
     async def _compare(self, command: TestCommand, ground: "_Ground", snapshot: str, tree: str) -> "_Run":
