@@ -5,16 +5,17 @@ No parsing and no matching here, and nothing that reads a file: the tree is only
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from functools import cached_property
+from typing import Literal, NamedTuple, Protocol
 
 Format = Literal["unified diff", "V4A", "SEARCH/REPLACE", "whole file"]
 Action = Literal["update", "create", "delete", "replace"]
 ProblemKind = Literal["not_found", "ambiguous", "stale", "truncated", "forbidden", "malformed", "exists", "missing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a hunk, without its line end. `kind` is " " (context), "-" or "+".
+class Line(NamedTuple):
+    """One line of a hunk, without its line end. `kind` is " " (context), "-" or "+". A tuple, since an edit may have
+    thousands: they are made, compared and hashed without running Python.
 
     `cr`: the edit's own line ended in CR LF. `bare`: a context line that was written without the leading blank of
     its format. `ends_file`: a "\\ No newline at end of file" follows.
@@ -27,7 +28,7 @@ class Line:
     ends_file: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hunk:
     """A change with its surroundings, and the hints where it belongs; none of them is trusted.
 
@@ -45,15 +46,15 @@ class Hunk:
     tail: int = 0
     cut: bool = False
 
-    @property
+    @cached_property
     def old(self) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.kind != "+")
 
-    @property
+    @cached_property
     def new(self) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.kind != "-")
 
-    @property
+    @cached_property
     def changes(self) -> bool:
         return any(line.kind != " " for line in self.lines)
 

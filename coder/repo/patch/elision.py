@@ -38,7 +38,7 @@ def parts(hunk: Hunk, file: Container[str]) -> list[Hunk]:
     """
     pieces: list[list[int]] = [[]]
     for i, line in enumerate(hunk.lines):
-        if line.kind == " " and is_elision(line.text) and line.text not in file:
+        if line.kind == " " and line.text not in file and is_elision(line.text):
             pieces.append([])
         else:
             pieces[-1].append(i)

@@ -74,8 +74,6 @@ def nearest_lines(hunk: Hunk, target: Target) -> tuple[tuple[int, str], ...]:
 def _most_similar(text: str, target: Target) -> int:
     """The line that shares most words with `text`; -1 if none shares half of them."""
     words = set(text.split())
-    if not words:
-        return -1
-    scores = [(len(words & set(line.split())), -i) for i, line in enumerate(target.lines[:20000])]
-    best, line = max(scores, default=(0, 0))
-    return -line if best * 2 >= len(words) else -1
+    shared = Counter(place for word in words for place in target.words.get(word, ()))
+    best = max(shared.values(), default=0)
+    return min(place for place in shared if shared[place] == best) if best and best * 2 >= len(words) else -1

@@ -20,18 +20,19 @@ _TELLING = 3  # characters that a line must exceed to say anything about its pla
 def alignments(hunk: Hunk, target: Target) -> Iterator[Rows]:
     """Every alignment of the hunk's old lines with one mistake; the mildest mistakes of a place come first."""
     old = hunk.old
-    if len(old) < 3 or sum(len(BARE.key(line.text)) > _TELLING for line in old) < 2:
+    keys = [BARE.key(line.text) for line in old]
+    if len(old) < 3 or sum(len(key) > _TELLING for key in keys) < 2:
         return
-    aligner = _Aligner(hunk, target)
-    for row, line in _seeds(old, target):
+    aligner = _Aligner(hunk, keys, target)
+    for row, line in _seeds(old, keys, target):
         yield from aligner.around(row, line)
 
 
-def _seeds(old: tuple[Line, ...], target: Target) -> list[tuple[int, int]]:
+def _seeds(old: tuple[Line, ...], keys: list[str], target: Target) -> list[tuple[int, int]]:
     """Pairs of an old line and a file line that are equal. A removed line is always right, so the rarest one will do,
     unless it is everywhere; of context, the two lines that occur least are taken, since one of them must be right."""
     index = target.index(BARE)
-    places = [index.get(BARE.key(line.text), []) for line in old]
+    places = [index.get(key, []) for key in keys]
     removed = [row for row, line in enumerate(old) if line.kind == "-"]
     if any(not places[row] for row in removed):
         return []
@@ -45,9 +46,9 @@ def _seeds(old: tuple[Line, ...], target: Target) -> list[tuple[int, int]]:
 class _Aligner:
     """Aligns old lines with file lines outwards from one pair that is known to be equal."""
 
-    def __init__(self, hunk: Hunk, target: Target) -> None:
+    def __init__(self, hunk: Hunk, keys: list[str], target: Target) -> None:
         self.old = hunk.old
-        self.keys = [BARE.key(line.text) for line in self.old]
+        self.keys = keys
         self.file = target.keys(BARE)
         self.gap_free = _gap_free(hunk)
 

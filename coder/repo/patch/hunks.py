@@ -1,7 +1,7 @@
 """What the diff-like formats share: `@@` headers and the lines of a hunk. Knows no file names and no file."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from coder.repo.patch.edits import Hunk, Line
@@ -57,7 +57,7 @@ def read_body(reply: Reply, start: int, stop: int) -> Hunk:
 
 def _last(line: Line) -> Line:
     """The line as the file's last, without an end: a CR that stands there is part of it."""
-    return replace(line, text=line.text + "\r" * line.cr, cr=False, ends_file=True)
+    return line._replace(text=line.text + "\r" * line.cr, cr=False, ends_file=True)
 
 
 def _read_line(text: str, cr: bool) -> Line:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 Pair = tuple[str, str]  # indentation in the edit, in the file
+Pairs = Counter[Pair]  # and how many lines have it
 
 _WIDTHS = (4, 2, 8, 3, 1, 6)  # spaces that a tab may stand for, likeliest first
 
@@ -17,7 +18,7 @@ def indent_of(text: str) -> str:
     return text[: len(text) - len(text.lstrip(" \t"))]
 
 
-def learn(pairs: Sequence[Pair]) -> Callable[[str], str]:
+def learn(pairs: Pairs) -> Callable[[str], str]:
     """A function from an added line's text to the text to write. `pairs` come from lines that are not blank."""
     known = _most_frequent(pairs)
     distinct = list(known.items())
@@ -36,12 +37,12 @@ def learn(pairs: Sequence[Pair]) -> Callable[[str], str]:
 
 def strays(pairs: Sequence[Pair]) -> list[int]:
     """Which of `pairs` are beyond the best rule: lines whose indentation speaks of another place."""
-    distinct = dict.fromkeys(pairs)
+    distinct = Counter(pairs)
     if all(edit == file for edit, file in distinct):
         return []
     best = max(
         ({pair for pair in distinct if rule(pair)} for rule in _rules(distinct)),
-        key=lambda explained: sum(pair in explained for pair in pairs),
+        key=lambda explained: sum(distinct[pair] for pair in explained),
     )
     return [i for i, pair in enumerate(pairs) if pair not in best]
 
@@ -75,12 +76,12 @@ def _is_scaled(up: int, down: int, pair: Pair) -> bool:
     return len(pair[1]) * down == len(pair[0]) * up
 
 
-def _most_frequent(pairs: Sequence[Pair]) -> dict[str, str]:
+def _most_frequent(pairs: Pairs) -> dict[str, str]:
     """For each indentation in the edit the one in the file that it stands for most often: a single line may be
     matched with another of the same text, or have a slip. As written wins a tie."""
-    counted: dict[str, Counter[str]] = {}
-    for edit, file in pairs:
-        counted.setdefault(edit, Counter())[file] += 1
+    counted: dict[str, dict[str, int]] = {}
+    for (edit, file), lines in pairs.items():
+        counted.setdefault(edit, {})[file] = lines
     return {edit: max(files, key=lambda file: (files[file], file == edit)) for edit, files in counted.items()}
 
 

@@ -3,8 +3,9 @@
 A rung with a match ends the descent, even if the match is ambiguous: a looser comparison would only hide that.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,7 +26,6 @@ _ALIKE = str.maketrans(
         "\u2026": "...",
     }
 )
-_BLANKS = re.compile(r"\s+")
 
 
 def alike(text: str) -> str:
@@ -45,7 +45,7 @@ VERBATIM = Rung("", str)
 DROPPED_BLANK = Rung("though its context lost the leading blank", str)
 TRAILING = Rung("aside from trailing blanks", str.rstrip)
 ALIKE = Rung("aside from look-alike characters", lambda text: alike(text).rstrip())
-BARE = Rung("aside from white space", lambda text: _BLANKS.sub("", alike(text)))
+BARE = Rung("aside from white space", lambda text: "".join(alike(text).split()))
 RUNGS = (VERBATIM, DROPPED_BLANK, TRAILING, ALIKE, BARE)
 
 
@@ -56,7 +56,7 @@ class Target:
         self.text = text
         self.lines = text.lines
         self._keys: dict[Callable[[str], str], tuple[str, ...]] = {str: self.lines}
-        self._positions: dict[tuple[Rung, tuple[Line, ...]], list[int]] = {}
+        self._positions: dict[tuple[Rung, tuple[tuple[str, ...], ...]], list[int]] = {}
         self._index: dict[Callable[[str], str], dict[str, list[int]]] = {}
 
     def keys(self, rung: Rung) -> tuple[str, ...]:
@@ -67,10 +67,9 @@ class Target:
     def index(self, rung: Rung) -> dict[str, list[int]]:
         """The positions of every key, ascending."""
         if rung.key not in self._index:
-            index: dict[str, list[int]] = {}
-            for i, key in enumerate(self.keys(rung)):
-                index.setdefault(key, []).append(i)
-            self._index[rung.key] = index
+            keys = self.keys(rung)
+            same = next((key for key in self._index if self._keys[key] == keys), None)  # the rung folds nothing
+            self._index[rung.key] = _indexed(keys) if same is None else self._index[same]
         return self._index[rung.key]
 
     @cached_property
@@ -81,37 +80,47 @@ class Target:
     @cached_property
     def stripped(self) -> dict[str, list[int]]:
         """Positions by line without indentation, look-alikes folded: what anchors are compared with."""
-        index: dict[str, list[int]] = {}
+        return _indexed(alike(line).strip() for line in self.lines)
+
+    @cached_property
+    def words(self) -> dict[str, set[int]]:
+        """Positions by word: what lines are compared with that stand nowhere."""
+        index: dict[str, set[int]] = defaultdict(set)
         for i, line in enumerate(self.lines):
-            index.setdefault(alike(line).strip(), []).append(i)
+            for word in line.split():
+                index[word].add(i)
         return index
 
     def positions(self, rung: Rung, old: tuple[Line, ...]) -> list[int]:
         """Where all of `old` matches line by line on this rung, ascending. `old` must not be empty."""
-        if (rung, old) not in self._positions:  # hunks of a repetitive file have the same lines
-            self._positions[rung, old] = self._find(rung, old)
-        return self._positions[rung, old]
+        index = self.index(rung)
+        wanted: list[tuple[str, ...]] = []
+        for line in old:
+            key = rung.key(line.text)
+            # A context line may have lost the format's own leading blank, so that its own one was taken for that.
+            lost = rung is DROPPED_BLANK and line.kind == " " and not line.bare
+            wanted.append((key, " " + key) if lost else (key,))
+            if index.keys().isdisjoint(wanted[-1]):  # the rest need not be looked at
+                return []
+        asked = rung, tuple(wanted)
+        if asked not in self._positions:  # hunks of a repetitive file have the same lines
+            self._positions[asked] = self._find(*asked)
+        return self._positions[asked]
 
-    def _find(self, rung: Rung, old: Sequence[Line]) -> list[int]:
-        if len(old) > len(self.lines):
-            return []
-        wanted = [_allowed(rung, line) for line in old]
-        index, keys = self.index(rung), self.keys(rung)
+    def _find(self, rung: Rung, wanted: tuple[tuple[str, ...], ...]) -> list[int]:
+        index, keys, size = self.index(rung), self.keys(rung), len(wanted)
         counts = [sum(len(index.get(key, ())) for key in options) for options in wanted]
-        rarest = min(range(len(old)), key=lambda k: counts[k])
-        last = len(self.lines) - len(old)
-        places = sorted(i - rarest for key in wanted[rarest] for i in index.get(key, ()))
-        starts = (start for start in places if 0 <= start <= last)
+        rarest = min(range(size), key=counts.__getitem__)
+        lines = sorted(i for key in wanted[rarest] for i in index.get(key, ()))
+        inside = lines[bisect_left(lines, rarest) : bisect_right(lines, len(keys) - size + rarest)]
         if all(len(options) == 1 for options in wanted):
-            exact, size = tuple(options[0] for options in wanted), len(old)
-            return [start for start in starts if keys[start : start + size] == exact]
-        return [start for start in starts if all(keys[start + k] in options for k, options in enumerate(wanted))]
+            exact = tuple(options[0] for options in wanted)
+            return [i - rarest for i in inside if keys[i - rarest : i - rarest + size] == exact]
+        return [i - rarest for i in inside if all(keys[i - rarest + k] in wanted[k] for k in range(size))]
 
 
-def _allowed(rung: Rung, line: Line) -> tuple[str, ...]:
-    """The keys that `line` may have. On one rung, a context line may have lost the format's own leading blank, so
-    that the blank which was taken for it belongs to the text."""
-    key = rung.key(line.text)
-    if rung is DROPPED_BLANK and line.kind == " " and not line.bare:
-        return (key, " " + key)
-    return (key,)
+def _indexed(keys: Iterable[str]) -> dict[str, list[int]]:
+    index: dict[str, list[int]] = defaultdict(list)
+    for i, key in enumerate(keys):
+        index[key].append(i)
+    return index

@@ -1,48 +1,67 @@
 """Places a hunk in a file: every reading of the hunk goes down the ladder before the next reading is tried."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain
 
 from coder.repo.patch import elision, fuzz
 from coder.repo.patch.edits import Hunk, Line
 from coder.repo.patch.hints import anchor_places, choose
-from coder.repo.patch.indent import indent_of, strays
+from coder.repo.patch.indent import Pairs
+from coder.repo.patch.levels import Levels, matched_indents
 from coder.repo.patch.match import ALIKE, BARE, RUNGS, VERBATIM, Rung, Target
 from coder.repo.patch.readings import loose_readings, readings
 from coder.repo.patch.regions import Rows, Unplaced, regions
 
 _CANDIDATES = 100  # places that an ambiguity lists
 _PARTS = 50  # parts of a hunk between "..." lines; more are noise and would take long
-_CLOSING = 3  # characters that what closes a block may have: "}", "});", "end"
 _TELLING = 12  # characters but blanks that added lines must have, so that finding them is no accident
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A hunk and the file line (0-based) of each of its old lines; None for context that the file lacks."""
+    """A hunk and the file line (0-based) of each of its old lines; None for context that the file lacks.
+
+    `indents` are those of its lines, in the edit and in the file, where these were matched whatever their white space.
+    """
 
     hunk: Hunk
     rows: Rows
     how: str = ""
-    reindent: bool = False
+    indents: Pairs | None = None
 
 
-def place(hunk: Hunk, target: Target, shift: int | None = 0, *, loosely: bool = True) -> list[Placed]:
-    """Where the hunk belongs; several parts if it leaves lines out. Raises Unplaced.
+class NotAsWritten(Unplaced):
+    """The file has no place for the hunk unless something of it is a mistake."""
+
+    def __init__(self) -> None:
+        super().__init__("not_found", "the old lines are not in the file")
+
+
+def place(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
+    """Where the hunk belongs as written; several parts if it leaves lines out. Raises Unplaced.
 
     `shift` is how far the file's hunks are found below their line numbers; None while that is not known, and then
-    every hunk that needs its number is ambiguous. `loosely=False` stops before the readings that take something of
-    the hunk for a mistake.
+    every hunk that needs its number is ambiguous.
     """
     _check_anchors(hunk, target)
-    placed = _placed(hunk, target, shift, loosely)
+    placed = _as_written(hunk, target, shift)
     if len(placed) == 1:
         _check_news(placed[0], target)
     return placed
 
 
-def _placed(hunk: Hunk, target: Target, shift: int | None, loosely: bool) -> list[Placed]:
+def place_mistaken(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
+    """Where a hunk belongs that is not there as written: something of it is taken for a mistake. Raises Unplaced."""
+    without_layout = (_on_rungs(reading, target, shift) for reading in loose_readings(hunk))
+    with_slip = (_fuzzy(reading, target, shift) for reading in readings(hunk))
+    placed = next((placed for placed in chain(without_layout, with_slip) if placed is not None), None)
+    if placed is None:
+        raise NotAsWritten
+    _check_news(placed, target)
+    return [placed]
+
+
+def _as_written(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
     if not hunk.old:
         return [_place_insertion(hunk, target, shift)]
     for reading in readings(hunk):
@@ -52,15 +71,7 @@ def _placed(hunk: Hunk, target: Target, shift: int | None, loosely: bool) -> lis
         return placed_parts
     if _is_applied(hunk, target):
         raise Unplaced("stale", "the change is already there")
-    if not loosely:
-        raise Unplaced("not_found", "the old lines are not in the file")
-    for reading in loose_readings(hunk):
-        if (placed := _on_rungs(reading, target, shift)) is not None:
-            return [placed]
-    for reading in readings(hunk):
-        if (placed := _fuzzy(reading, target, shift)) is not None:
-            return [placed]
-    raise Unplaced("not_found", "the old lines are not in the file")
+    raise NotAsWritten
 
 
 def _check_anchors(hunk: Hunk, target: Target) -> None:
@@ -78,7 +89,7 @@ def _check_news(placed: Placed, target: Target) -> None:
         return
     if sum(len(BARE.key(line.text)) for line in lines if line.kind == "+") <= _TELLING:
         return
-    there = target.positions(ALIKE, _as_context(placed.hunk.new))
+    there = target.positions(ALIKE, placed.hunk.new)
     if (lines[-1].kind == "+" and rows[0] in there) or (
         lines[0].kind == "+" and rows[0] + len(rows) - len(lines) in there
     ):
@@ -131,54 +142,17 @@ def _on_rungs(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
         starts = target.positions(rung, old)
         if any(line.ends_file for line in old):  # git's mark is part of the text, not a hint
             starts = [start for start in starts if start + len(old) == len(target.lines)]
-        if rung is BARE:
-            starts = _level(starts, hunk, target)
+        if rung is BARE and starts:
+            starts = Levels(hunk).where_fit(starts, target)
         if starts:
             start = _chosen(starts, hunk, target, shift)
-            return Placed(hunk, tuple(range(start, start + len(old))), rung.how, reindent=rung is BARE)
+            return _placed_on(rung, hunk, start, target)
     return None
 
 
-def _level(starts: list[int], hunk: Hunk, target: Target) -> list[int]:
-    """The starts where the file is indented in step with the hunk. Where lines repeat, so do their indentations."""
-    size = len(hunk.old)
-    judged: dict[tuple[str, ...], bool] = {}
-    for start in starts:
-        indents = target.indents[start : start + size]
-        if indents not in judged:
-            judged[indents] = _is_level(hunk, range(start, start + size), target)
-    return [start for start in starts if judged[target.indents[start : start + size]]]
-
-
-def _is_level(hunk: Hunk, rows: Sequence[int | None], target: Target) -> bool:
-    """Whether at most a quarter of the lines is indented in another way than the others, and next to an insertion none
-    that only closes a block: without its indentation such a line is equal wherever a block ends."""
-    matched = [
-        (line.text, target.indents[row], beside)
-        for (line, beside), row in zip(_beside_insertions(hunk), rows, strict=True)
-        if row is not None and line.text.strip()
-    ]
-    stray = strays([(indent_of(text), there) for text, there, _ in matched])
-    return len(stray) * 4 <= len(matched) and not any(
-        beside and len(text.strip()) <= _CLOSING for text, _, beside in (matched[i] for i in stray)
-    )
-
-
-def _beside_insertions(hunk: Hunk) -> list[tuple[Line, bool]]:
-    """The old lines, and whether lines are inserted above or below each with nothing but empty lines between.
-
-    Where lines are removed as well, these say which place is meant.
-    """
-    flags = [False] * len(hunk.lines)
-    at = 0
-    told = [i for i, line in enumerate(hunk.lines) if line.kind != " " or line.text.strip()]
-    for changed, run in groupby(told, key=lambda i: hunk.lines[i].kind != " "):
-        size = len(list(run))
-        if changed and all(hunk.lines[i].kind == "+" for i in told[at : at + size]):
-            for i in (*told[at - 1 : at], *told[at + size : at + size + 1]):
-                flags[i] = True
-        at += size
-    return [(line, flag) for line, flag in zip(hunk.lines, flags, strict=True) if line.kind != "+"]
+def _placed_on(rung: Rung, hunk: Hunk, start: int, target: Target) -> Placed:
+    rows = range(start, start + len(hunk.old))
+    return Placed(hunk, tuple(rows), rung.how, matched_indents(hunk, rows, target) if rung is BARE else None)
 
 
 def _chosen(starts: list[int], hunk: Hunk, target: Target, shift: int | None) -> int:
@@ -211,10 +185,7 @@ def _in_parts(hunk: Hunk, target: Target, shift: int | None) -> list[Placed]:
         if (placed := _on_rungs(_joined(parts), target, shift)) is not None:
             return [placed]  # nothing was left out at the "..."
         raise
-    return [
-        Placed(part, tuple(range(start, start + len(part.old))), rung.how, reindent=rung is BARE)
-        for part, rung, start in zip(parts, rungs, starts, strict=True)
-    ]
+    return [_placed_on(rung, part, start, target) for part, rung, start in zip(parts, rungs, starts, strict=True)]
 
 
 def _one_below_another(parts: list[Hunk], places: list[list[int]], target: Target, shift: int | None) -> list[int]:
@@ -241,12 +212,7 @@ def _keep_continued(places: list[list[int]], sizes: list[int]) -> None:
 
 def _is_applied(hunk: Hunk, target: Target) -> bool:
     """Whether the new lines stand in the file as they would after the edit."""
-    new = _as_context(hunk.new)
-    return any(line.text.strip() for line in new) and bool(target.positions(ALIKE, new))
-
-
-def _as_context(lines: tuple[Line, ...]) -> tuple[Line, ...]:
-    return tuple(replace(line, kind=" ") for line in lines)
+    return any(line.text.strip() for line in hunk.new) and bool(target.positions(ALIKE, hunk.new))
 
 
 def _fuzzy(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
@@ -256,8 +222,9 @@ def _fuzzy(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
     """
     places: dict[tuple[tuple[int, int], ...], Rows] = {}
     refusal: Unplaced | None = None
+    levels = Levels(hunk)
     for rows in fuzz.alignments(hunk, target):
-        if not _is_level(hunk, rows, target):
+        if not levels.fit(rows, target):
             continue
         try:
             places.setdefault(regions(hunk, rows), rows)
@@ -273,7 +240,7 @@ def _fuzzy(hunk: Hunk, target: Target, shift: int | None) -> Placed | None:
     rows = starts[_chosen(sorted(starts), hunk, target, shift)]
     if hunk.cut and hunk.lines[-1].kind == " " and not _is_equal(hunk.lines[-1], rows[-1], target):
         raise Unplaced("truncated", "the reply breaks off in a line that is not in the file")
-    return Placed(hunk, rows, "though a context line differs", reindent=True)
+    return Placed(hunk, rows, "though a context line differs", matched_indents(hunk, rows, target))
 
 
 def _is_equal(line: Line, row: int | None, target: Target) -> bool:

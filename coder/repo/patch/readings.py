@@ -39,7 +39,7 @@ def _shortened(hunk: Hunk, head: int, tail: int) -> Hunk:
 
 
 def _mapped(hunk: Hunk, change: Callable[[str], str]) -> Hunk:
-    return replace(hunk, lines=tuple(replace(line, text=change(line.text)) for line in hunk.lines))
+    return replace(hunk, lines=tuple(line._replace(text=change(line.text)) for line in hunk.lines))
 
 
 _NUMBERED = re.compile(r"\s*\d+(?: ?[|:\u2502\u2192]|\t) ?")

@@ -104,7 +104,10 @@ def _diff(old: list[Side], new: list[Side]) -> list[Line]:
 def _matched(old: list[Side], new: list[Side]) -> list[Line]:
     lines: list[Line] = []
     long = len(new) > _LONG
-    matcher = SequenceMatcher(None, [text for text, _ in old], [text for text, _ in new], autojunk=long)
+    old_texts, new_texts = ([text for text, _ in side] for side in (old, new))
+    if set(old_texts).isdisjoint(new_texts):  # as between most landmarks
+        return [*(Line("-", *side) for side in old), *(Line("+", *side) for side in new)]
+    matcher = SequenceMatcher(None, old_texts, new_texts, autojunk=long)
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         if tag == "equal":
             lines += [Line(" ", *side) for side in old[old_from:old_to]]

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from coder.repo.patch.edits import BadEdit, Line
-from coder.repo.patch.indent import Pair, indent_of, learn
+from coder.repo.patch.indent import Pairs, learn
+from coder.repo.patch.levels import matched_indents
+from coder.repo.patch.match import Target
 from coder.repo.patch.place import Placed
 from coder.repo.patch.regions import regions
 from coder.repo.patch.text import BOM, FileText
@@ -19,47 +21,38 @@ class Change:
     added: tuple[Line, ...]
 
 
-def changes_of(placed: Placed, file: FileText, taught: Sequence[Pair] = ()) -> list[Change]:
+def changes_of(placed: Placed, target: Target, taught: Pairs) -> list[Change]:
     """The changed runs of a hunk. Raises Unplaced where it stays open on which side of a line to insert.
 
     `taught` is what the other hunks of the edit tell about indentation, for one that has none to compare.
     """
-    reindent = _reindenter(placed, file, taught)
+    reindent = _reindenter(placed, target, taught)
     runs: list[list[Line]] = []
     before = " "
     for line in placed.hunk.lines:
         if line.kind != " " and before == " ":
             runs.append([])
         if line.kind == "+":
-            runs[-1].append(replace(line, text=reindent(line.text)))
+            text = reindent(line.text)
+            runs[-1].append(line if text == line.text else line._replace(text=text))
         before = line.kind
     places = regions(placed.hunk, placed.rows)
     return [Change(start, stop, tuple(added)) for (start, stop), added in zip(places, runs, strict=True)]
 
 
-def indents(placed: Placed, file: FileText) -> list[Pair]:
-    """The indentation of each matched line that is not blank, in the edit and in the file; removed lines first."""
-    context: list[Pair] = []
-    removed: list[Pair] = []
-    for line, row in zip(placed.hunk.old, placed.rows, strict=True):
-        if row is not None and line.text.strip() and file.lines[row].strip():
-            pairs = removed if line.kind == "-" else context
-            pairs.append((indent_of(line.text), indent_of(file.lines[row])))
-    # Context that lost the blank its format puts before it is off by one; lines with a sign are not.
-    if all(there in (edit, " " + edit) for edit, there in context) and all(edit == there for edit, there in removed):
-        return [(edit, edit) for edit, _ in removed + context]
-    return removed + context
-
-
-def _reindenter(placed: Placed, file: FileText, taught: Sequence[Pair]) -> Callable[[str], str]:
+def _reindenter(placed: Placed, target: Target, taught: Pairs) -> Callable[[str], str]:
     """What the matched lines teach about indentation, for lines that did not match to the letter."""
-    if not placed.reindent and not taught:
-        return lambda text: text
-    own = indents(placed, file)
-    if any(edit or there for edit, there in own):
-        return learn(own) if placed.reindent else lambda text: text
+    own = placed.indents
+    if own is None and taught:
+        own = matched_indents(placed.hunk, placed.rows, target)
+    if own and any(edit or there for edit, there in own):
+        return learn(own) if placed.indents is not None else _as_is
     kept = all(edit or not there for edit, there in taught)  # no rule for lines without indentation, which match as is
-    return learn(taught if kept else own)
+    return learn(taught) if kept else _as_is
+
+
+def _as_is(text: str) -> str:
+    return text
 
 
 def merged(changes: Sequence[Change]) -> list[Change]:
