@@ -307,6 +307,7 @@ def test_every_question_fits_a_small_screen(size: tuple[int, int]) -> None:
     async def act(screen: Shown) -> None:
         await screen.write("/config")
         await screen.sees("Enter chooses")
+        assert "key0 = 1" in screen.text
         await screen.press("escape")
         await screen.write("ask")
         await screen.sees("No (n)")
@@ -318,7 +319,7 @@ def test_every_question_fits_a_small_screen(size: tuple[int, int]) -> None:
         await screen.grace()
         await screen.press("escape")
         await screen.write("/undo")
-        await screen.sees("Keep (n)")
+        assert "a.py: restore" in await screen.sees("Keep (n)")
 
     drive(asks, act, size=size, options=ScreenOptions(settings=lambda: rows))
 

@@ -151,9 +151,9 @@ def test_the_filter_shows_only_what_is_undecided() -> None:
     async def act(screen: Shown) -> None:
         await screen.press("a", "n", "u")
         text = await screen.until(lambda: "def price" not in screen.text, "the filter")
-        assert "new = 1" in text
+        assert "new = 1" in text and "only undecided" in text
         await screen.press("u")
-        await screen.sees("def price")
+        assert "only undecided" not in await screen.sees("def price")
         await screen.press("ctrl+x", "enter")
 
     assert review(proposal_of(SHOP, TILL), act) == [ReviewDecision({"src/shop.py": {0}})]

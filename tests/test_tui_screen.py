@@ -32,6 +32,7 @@ from coder.events import (
 )
 from coder.session.names import FoundSymbol
 from coder.tui.app import CoderApp
+from coder.tui.approval import origin_words
 from coder.tui.commands import COMMANDS
 from coder.tui.door import ScreenOptions, TrustQuestion
 from coder.tui.keys import ALL, shown
@@ -468,6 +469,19 @@ def test_a_command_is_allowed_once_or_always_or_refused_with_a_reason(keys: list
     drive(asks, act)
 
 
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        ("detected: pyproject.toml", "It was found by looking at pyproject.toml."),
+        ("you typed it", "You typed it."),
+        ("flag", "The command line names it."),
+        ("configuration", "The configuration names it."),
+    ],
+)
+def test_an_approval_says_who_named_the_command(origin: str, words: str) -> None:
+    assert origin_words(origin) == words
+
+
 def test_without_a_sandbox_a_command_is_allowed_once_only() -> None:
     async def asks(session: Scripted, task: str) -> None:
         await session.question(ApproveCommand((("make", "test"),), "Makefile", "none", "there is no sandbox"))
@@ -577,6 +591,7 @@ def test_the_keys_of_a_list_follow_the_configuration() -> None:
         ({"review.accept": "ctl+a"}, "review.accept names no key with ctl+a"),
         ({"review.accept": ""}, "review.accept names no key with nothing"),
         ({"composer.past": "r"}, "r is text where composer.past is used"),
+        ({"composer.past": "/"}, "/ is text where composer.past is used"),
     ],
 )
 def test_a_key_that_cannot_be_is_refused_at_the_start(keys: dict[str, str], words: str) -> None:

@@ -153,6 +153,7 @@ def test_a_suspended_screen_gives_the_terminal_to_the_shell_and_takes_it_again(r
         back = len(terminal.raw)
         terminal.send("fg\r")
         terminal.wait_for("half a task", start=back)
+        terminal.wait_for("panels", start=back)  # what did not change is drawn too
         assert {"1049", "1003"} <= modes_left_on(bytes(terminal.raw))
         terminal.send(" more\x11")
         terminal.wait_for("ready>", start=back)

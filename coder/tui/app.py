@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.theme import Theme
@@ -126,6 +126,7 @@ class CoderApp(Hands):
                 loop.call_soon_threadsafe(self._leave_soon, code)
 
             self.terminal.leave = leave
+        self.app_resume_signal.subscribe(self, self._draw_all)  # after Ctrl+Z and fg
         self._seconds = self.set_interval(1.0, self._tick, pause=True)
         self.composer.focus()
         if self.options.banner:
@@ -169,6 +170,10 @@ class CoderApp(Hands):
     def on_resize(self) -> None:
         if isinstance(self._driver, ScreenDriver):
             self._driver.forget()
+
+    def _draw_all(self, app: App[int]) -> None:
+        """The terminal shows what the shell left there, though nothing changed here."""
+        self.refresh(layout=True)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys typed before a question was there must not answer it; all others act in the order they were typed."""

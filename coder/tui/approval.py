@@ -80,14 +80,13 @@ class Approve(ModalScreen[Approval]):
         several = len(question.commands) > 1
         rows = wrap(((f"May {'these commands' if several else 'this command'} run?", "bold text"),), width)
         paragraphs: list[Paragraph] = [(f"$ {shlex.join(command)}", "accent") for command in question.commands]
-        origin = f"Named by: {question.origin}." if question.origin else ""
         where = (
             "There is no sandbox: it can do whatever you can do."
             if self._free
             else f"It runs in the sandbox ({question.sandbox}): no network, and nothing it writes reaches your files."
         )
         why = question.why and f"{question.why[0].upper()}{question.why[1:]}."
-        said = "\n".join(filter(None, [why, origin, where]))
+        said = "\n".join(filter(None, [why, origin_words(question.origin), where]))
         paragraphs.append((said, "warn" if self._free or question.why else "muted"))
         for text, style in paragraphs:
             rows += [(("", ""),), *wrap_text(visible(text), style, width)]
@@ -121,3 +120,12 @@ class Approve(ModalScreen[Approval]):
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(RowsView).scroll_relative(y=rows, animate=False)
+
+
+def origin_words(origin: str) -> str:
+    """Who named the command, as a sentence."""
+    kind, _, source = origin.partition(": ")
+    if kind == "detected":
+        return f"It was found by looking at {source or 'the repository'}."
+    named = {"you typed it": "You typed it.", "flag": "The command line names it.", "": ""}
+    return named.get(origin, f"The {origin} names it.")

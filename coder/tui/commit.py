@@ -45,12 +45,12 @@ class MessageText(VisibleText):
         event.stop()
 
     def action_editor(self) -> None:
-        from coder.tui.editor import edit
+        from coder.tui.editor import edit, say_fault
 
         try:
             written = edit(self.app, self.text.encode("utf-8", "surrogateescape"), ".txt")
         except CoderError as error:
-            self.app.notify(visible(f"{error.message} {error.hint}"), severity="error", markup=False)
+            say_fault(self.app, error)
         else:
             self.text = visible(written.decode("utf-8", "replace")).rstrip("\n")
 

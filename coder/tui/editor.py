@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import App, SuspendNotSupported
 
-from coder.errors import UserError
+from coder.errors import CoderError, UserError
+from coder.text import visible
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -23,6 +24,12 @@ def edit(app: "App[int]", text: bytes, suffix: str) -> bytes:
         path.write_bytes(text)
         run(app, lambda editor: [*shlex.split(editor), str(path)])
         return path.read_bytes()
+
+
+def say_fault(app: "App[int]", error: CoderError) -> None:
+    """Why an edit came to nothing, over the screen that it was for."""
+    words = "; ".join(filter(None, (error.message, error.hint)))
+    app.notify(visible(f"{words[:1].upper()}{words[1:]}."), severity="error", markup=False)
 
 
 def run(app: "App[int]", words: Callable[[str], list[str]]) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from coder.tui.app import CoderApp
 
 
+NARROW = 48  # columns; below them the names need all the room
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One of the choices: what is given back, how it is called, and a word about it. All are made visible here."""
@@ -71,13 +74,13 @@ class Picker(ModalScreen[str]):
     def _rows(self, width: int) -> list[Line]:
         if not self._shown:
             return [(("nothing has this in its name", "muted"),)]
-        beside = min(max(len(offer.words) for offer in self._offers), width // 2)
+        beside = 0 if width < NARROW else min(max(len(offer.words) for offer in self._offers), width // 2)
         lead = min(max(len(offer.name) for offer in self._offers), max(8, width - beside - 4))
         rows: list[Line] = []
         for place, offer in enumerate(self._shown):
             name = clip(visible_line(offer.name), lead).ljust(lead)
             style = "bold accent" if place == self._at else "text"
-            words = clip(visible_line(offer.words), max(1, width - lead - 4))
+            words = clip(visible_line(offer.words), width - lead - 4) if beside else ""
             rows.append((("› " if place == self._at else "  ", "accent"), (name, style), (f"  {words}", "muted")))
         return rows
 

@@ -80,11 +80,11 @@ class PlanScreen(ModalScreen[Verdict]):
             self.dismiss(Verdict(what, self.text or self._plan))
 
     def action_editor(self) -> None:
-        from coder.tui.editor import edit
+        from coder.tui.editor import edit, say_fault
 
         try:
             written = edit(self.app, f"{self.text}\n".encode("utf-8", "surrogateescape"), ".md")
         except CoderError as error:
-            self.app.notify(visible(f"{error.message} {error.hint}"), severity="error", markup=False)
+            say_fault(self.app, error)
         else:
             self.query_one(VisibleText).text = visible(written.decode("utf-8", "replace")).strip()

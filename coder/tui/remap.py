@@ -70,7 +70,7 @@ def _names() -> frozenset[str]:
 def _character(name: str) -> str:
     """What a key with such a name writes, "" if nothing."""
     character = key_to_character(name) or ""
-    return character if character.isprintable() else ""
+    return (character if character.isprintable() else "") or (name if name in KEY_NAME_REPLACEMENTS.values() else "")
 
 
 def _refuse_clashes(together: tuple[Key, ...], keys: Mapping[str, str]) -> None:

@@ -65,6 +65,7 @@ class Status(Row):
             parts.append((3, [(f"{tokens(facts.context_tokens)}/{tokens(cap)}", style)]))
         if facts.input_tokens:
             parts.append((5, [(f"{share(facts.cached_tokens, facts.input_tokens)} cached", "muted")]))
+        if facts.predicted_tokens:
             parts.append((7, [(f"({share(facts.predicted_tokens, facts.input_tokens)} predicted)", "faint")]))
         price: list[Span] = [(money(facts.session_usd), "text")]
         if options.max_cost is not None:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from textual.app import App
 
-from coder.errors import CoderError
+from coder.amounts import count
+from coder.errors import CoderError, UserError
 from coder.repo.diff import edit_hunk, lines_of, render_hunk
 from coder.repo.patch import PatchRefused
-from coder.text import visible, visible_line
-from coder.tui.editor import edit
+from coder.text import visible
+from coder.tui.editor import edit, say_fault
 from coder.tui.review.decisions import Place
 from coder.tui.review.diff_text import FileText
 from coder.values import FileDiff, Hunk
@@ -25,13 +26,12 @@ def edit_in_editor(app: App[int], files: Sequence[FileText], places: Sequence[Pl
     try:
         after = _hunks_in(edit(app, HELP + _shown(files, places, before), ".diff"))
         if len(after) != len(places):
-            said = f"{len(places)} hunks were to be edited and {len(after)} came back; keep the lines with @@"
-            app.notify(said, severity="error", markup=False)
-            return {}
+            said = f"{count(len(places), 'hunk')} went to the editor and {len(after) or 'none'} came back"
+            raise UserError(said, "keep the lines with @@")
         for (number, hunk), text in zip(places, after, strict=True):
             edit_hunk(files[number].diff, hunk, text)
     except CoderError as error:
-        app.notify(visible_line(f"{error.message} {error.hint}"), severity="error", markup=False)
+        say_fault(app, error)
         return {}
     except PatchRefused as refusal:
         app.notify(visible(str(refusal)), severity="error", markup=False)

@@ -4,6 +4,7 @@ from coder.amounts import count, money
 from coder.text import visible
 from coder.tui.blocks.results import card_rows, evidence_words
 from coder.tui.lines import Line, Span, wrap, wrap_text
+from coder.tui.markdown import Markdown
 from coder.tui.panels.pages import blank, evidence_rows, verdict_rows
 from coder.tui.review.decisions import Decisions
 from coder.tui.row import Row
@@ -47,6 +48,7 @@ class Title(Row):
     def __init__(self, decisions: Decisions) -> None:
         super().__init__(id="title")
         self._decisions = decisions
+        self.undecided_only = False
         files = decisions.proposal.files
         self._lines_changed = (sum(file.added for file in files), sum(file.removed for file in files))
 
@@ -69,6 +71,8 @@ class Title(Row):
             (3, evidence_words(proposal.evidence)),
             (4, [(money(proposal.cost_usd), "muted")]),
         ]
+        if self.undecided_only:
+            parts.insert(3, (0, [("only undecided", "accent")]))
         return ((" ", ""), *join(fit(parts, width - 2, "   "), "   "))
 
 
@@ -81,6 +85,6 @@ def evidence(proposal: Proposal, width: int) -> list[Line]:
     for number, card in enumerate(proposal.triage, 1):
         rows += [blank(), *card_rows(card, width, number)]
     if proposal.summary:
-        rows += [blank(), *wrap_text(visible(proposal.summary), "muted", width)]
+        rows += [blank(), *Markdown(visible(proposal.summary)).rows(width)]
     rows += evidence_rows(proposal.evidence, width)
     return [*rows, blank(), *wrap(((f"price so far {money(proposal.cost_usd)}", "faint"),), width)]

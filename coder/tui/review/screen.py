@@ -215,8 +215,9 @@ class ReviewScreen(Screen[ReviewDecision]):
         self.diff.scroll_rows(rows if abs(rows) == 1 else page if rows > 0 else -page)
 
     def action_filter(self) -> None:
-        self.diff.undecided_only = not self.diff.undecided_only
+        self.diff.undecided_only = self._title.undecided_only = not self.diff.undecided_only
         self.diff.lay_out()
+        self._title.refresh()
 
     def action_widen(self, by: int) -> None:
         try:
