@@ -159,7 +159,11 @@ class Broker:
         inode = _inode(thread, arguments[0])
         if not self._is_alive(call):
             return
+        if len(self._listening) >= _MOST_SOCKETS:
+            self._forget_closed()
         if known := self._sockets.get(inode):
+            if len(self._listening) >= _MOST_SOCKETS:
+                raise OSError(errno.EMFILE, "")
             known.listen(min(arguments[1] & 0xFFFFFFFF, 0x7FFFFFFF))
             self._listening.add(inode)
             self._forget(inode)
@@ -247,6 +251,7 @@ class Broker:
     def _forget_closed(self) -> bool:
         """Close what nobody inside has any more; whether there was any."""
         held = {inode for pid in supervise.descendants() for inode in _inodes(pid)}
+        self._listening &= held
         closed = self._sockets.keys() - held
         for inode in closed:
             self._forget(inode)
