@@ -252,3 +252,35 @@ def test_splitting_gives_one_hunk_for_each_run_of_changes(repository: Repository
         (3, 5, 3, 5, 1, 1), (7, 5, 7, 5, 1, 1), (10, 7, 10, 6, 0, 1)
     ]  # fmt: skip
     assert split(pieces[0]) == (pieces[0],)
+
+
+def one_hunk(*lines: bytes) -> FileDiff:
+    """A file whose only hunk starts at its first line and removes as many lines as it adds."""
+    size = sum(line[:1] != b"+" for line in lines)
+    return FileDiff("f", "modified", "f", "100644", "100644", (), (Hunk(1, size, 1, size, b"", lines),))
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_part_may_be_edited_anywhere_also_among_the_lines_it_shares_with_its_neighbour(taken: bool):
+    old, new = b"a\nb\nc\nd\ne\nf\n", b"a\nB\nc\nd\nE\nf\n"
+    whole = one_hunk(b" a\n", b"-b\n", b"+B\n", b" c\n", b" d\n", b"-e\n", b"+E\n", b" f\n")
+    parts = split(whole.hunks[0])
+    assert applied(old, list(whole.hunks)) == new and len(parts) == 2
+    for number, part in enumerate(parts):
+        other = (parts[1 - number], taken)
+        for at in range(len(part.lines) + 1):
+            text = b"".join((*part.lines[:at], b"+NEW\n", *part.lines[at:]))
+            edited_part = (edit_hunk(replace(whole, hunks=(part,)), 0, text), True)
+            both = joined([edited_part, other] if number == 0 else [other, edited_part])
+            made = applied(old, [edit_hunk(whole, 0, both)])
+            assert made.replace(b"NEW\n", b"") == one_by_one(old, [part, *[parts[1 - number]] * taken]), (number, at)
+            assert made.count(b"NEW\n") == 1
+
+
+def test_what_a_part_edited_by_hand_removes_of_the_lines_between_is_removed():
+    whole = one_hunk(b"-a\n", b"+A\n", b" b\n", b" c\n", b"-d\n", b"+D\n")
+    first, second = split(whole.hunks[0])
+    for at, text in enumerate((b"-a\n+A\n b\n-c\n", b" b\n-c\n-d\n+D\n")):
+        parts = [(first, True), (second, True)]
+        parts[at] = (edit_hunk(replace(whole, hunks=(parts[at][0],)), 0, text), True)
+        assert applied(b"a\nb\nc\nd\n", [edit_hunk(whole, 0, joined(parts))]) == b"A\nb\nD\n"

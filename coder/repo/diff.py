@@ -13,6 +13,7 @@ from coder.repo.paths import protected
 from coder.values import ChangeKind, FileDiff, Hunk, ReviewDecision
 
 CONTEXT_LINES = 3
+Unit = tuple[bytes, ...]  # a line of a hunk with its "\\ No newline at end of file"
 
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)\n")
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)")
@@ -207,18 +208,31 @@ def coalesce(hunks: Iterable[Hunk]) -> list[Hunk]:
     """Hunks in order, those that touch or share context joined: git refuses hunks that overlap."""
     joined: list[Hunk] = []
     for hunk in sorted(hunks, key=lambda hunk: hunk.old_start):
-        previous = joined[-1] if joined else None
-        shared = previous.old_start + previous.old_lines - hunk.old_start if previous else -1
-        if previous is None or shared < 0 or not hunk.old_lines:
+        shared = joined[-1].old_start + joined[-1].old_lines - hunk.old_start if joined else -1
+        if shared < 0 or not hunk.old_lines:
             joined.append(hunk)
             continue
-        joined[-1] = replace(
-            previous,
-            old_lines=previous.old_lines + hunk.old_lines - shared,
-            new_lines=previous.new_lines + hunk.new_lines - shared,
-            lines=(*previous.lines, *hunk.lines[shared:]),
-        )
+        units = _overlaid(_units(joined[-1].lines), _units(hunk.lines), shared)
+        old_lines, new_lines = _sides(units)
+        lines = tuple(line for unit in units for line in unit)
+        joined[-1] = replace(joined[-1], old_lines=old_lines, new_lines=new_lines, lines=lines)
     return joined
+
+
+def _overlaid(above: list[Unit], below: list[Unit], shared: int) -> list[Unit]:
+    """Two hunks as one, the last `shared` old lines of the one being the first of the other. By hand lines may have
+    been added between these on either side, and what either removes is removed."""
+    begin = [at for at, unit in enumerate(above) if unit[0][:1] != b"+"][-shared] if shared else len(above)
+    units, at = above[:begin], 0
+    for unit in above[begin:]:
+        if unit[0][:1] != b"+":
+            while below[at][0][:1] == b"+":
+                units.append(below[at])
+                at += 1
+            unit = below[at] if unit[0][:1] == b" " else unit
+            at += 1
+        units.append(unit)
+    return units + below[at:]
 
 
 # ── splitting and editing ────────────────────────────────────────────────────────────────────────
@@ -271,9 +285,8 @@ def _reverted(hunk: Hunk) -> Hunk:
     return replace(hunk, new_lines=hunk.old_lines, lines=tuple(lines))
 
 
-def _units(lines: Iterable[bytes]) -> list[tuple[bytes, ...]]:
-    """Lines with their "\\ No newline at end of file" attached."""
-    units: list[tuple[bytes, ...]] = []
+def _units(lines: Iterable[bytes]) -> list[Unit]:
+    units: list[Unit] = []
     for line in lines:
         if line.startswith(b"\\") and units:
             units[-1] = (*units[-1], line)
@@ -282,7 +295,7 @@ def _units(lines: Iterable[bytes]) -> list[tuple[bytes, ...]]:
     return units
 
 
-def _sides(units: Iterable[tuple[bytes, ...]]) -> tuple[int, int]:
+def _sides(units: Iterable[Unit]) -> tuple[int, int]:
     """How many lines the old and the new file have in `units`."""
     marks = [unit[0][:1] for unit in units]
     return sum(mark != b"+" for mark in marks), sum(mark != b"-" for mark in marks)
