@@ -77,17 +77,17 @@ class Turn:
         """Snapshot the working tree, decide what the model sees of it, and open the turn in the conversation."""
         means = self._means
         snapshot = await asyncio.to_thread(means.repository.snapshot)
-        self.draft = Draft(means.repository, snapshot, means.briefing.seen_tree)
+        draft = self.draft = await asyncio.to_thread(Draft, means.repository, snapshot, means.briefing.seen_tree)
         self.evidence, self.triage = Evidence(tree=snapshot.tree), ()
         task = prompts.fill("planning", task=self._task) if self._mode == "plan" else self._task
         shown = means.briefing.shown
         chosen = await first_files(means.helpers, means.briefing, snapshot, self._task)
         try:
             if shown and await renewal_pays(means, snapshot, task, chosen):
-                shown = await self._renew_section(self.draft)
+                shown = await self._renew_section(draft)
             plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task, chosen)
         except GitError:  # the tree that the model saw was pruned: nothing can be told as a difference to it
-            await self._renew_section(self.draft)
+            await self._renew_section(draft)
             plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task, chosen)
         means.history += [user_message(text) for text in messages]
         assert means.briefing.shown is not None
@@ -97,7 +97,7 @@ class Turn:
         for note in means.briefing.news(plan):
             means.emit(Notice(note))
         await self._confirm_price(plan)
-        return self.draft
+        return draft
 
     async def _renew_section(self, draft: Draft, most: int = 0) -> ContextPlan:
         """Put the repository as it is now in the place of the section that the conversation begins with."""

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from coder.tui.door import OpenSession, ScreenOptions
 
+GARBAGE = (5_000, 20, 50)  # new objects per search for garbage, which a key waits for; small searches per larger one
+
 
 def run_screen(open_session: "OpenSession", *, task: str = "", options: "ScreenOptions | None" = None) -> int:
     """Show the screen until the user leaves. The process's exit code (CONTRACT).
@@ -22,6 +24,8 @@ def run_screen(open_session: "OpenSession", *, task: str = "", options: "ScreenO
     from coder.tui.door import ScreenOptions
     from coder.tui.terminal import held_terminal
 
+    gc.freeze()  # what was imported stays: no search for garbage looks at it again
+    gc.set_threshold(*GARBAGE)
     options = options or ScreenOptions()
     try:
         with held_terminal(options.log) as terminal:
