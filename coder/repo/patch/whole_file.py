@@ -14,17 +14,24 @@ def read_file(path: str, fence: Fence, reply: Reply, start: int) -> tuple[Edit, 
 
 
 def _closing(fence: Fence, reply: Reply, start: int) -> int:
-    """The line that closes `fence`. A fence with an info string inside opens a nested one, which takes the next
-    closing line for itself: models write Markdown files into fences of the same length."""
+    """The line that closes `fence`: one of its own length, else any that may (CommonMark lets it be longer). A file
+    that shows longer fences than the one around it would else end at the first of them."""
+    exact = _closed_at(fence, reply, start, longer=False)
+    return exact if exact >= 0 else _closed_at(fence, reply, start, longer=True)
+
+
+def _closed_at(fence: Fence, reply: Reply, start: int, longer: bool) -> int:
+    """A fence with an info string inside opens a nested one, which takes the next closing line for itself: models
+    write Markdown files into fences of the same length."""
     depth = 0
     for i in range(start, len(reply.lines)):
         inner = open_fence(reply.lines[i])
-        if inner is None or not inner.mark.startswith(fence.mark[0]):
+        if inner is None or not inner.mark.startswith(fence.mark):
             continue
-        if fence.closed_by(reply.lines[i]):
-            if depth == 0:
-                return i
-            depth -= 1
-        elif inner.info and len(inner.mark) >= len(fence.mark):
+        if inner.info:
             depth += 1
+        elif depth:
+            depth -= 1
+        elif longer or inner.mark == fence.mark:
+            return i
     return -1
