@@ -172,6 +172,12 @@ def test_a_fence_inside_a_whole_file_belongs_to_it():
     assert applied(f"README.md\n````\n{content}````\n", {}) == {"README.md": content.encode()}
 
 
+def test_longer_fences_inside_a_whole_file_do_not_end_it():
+    body = "# Notes\n`````\nshown\n`````\nmore\n"
+    assert applied(f"n.md\n```markdown\n{body}```\n", {"n.md": "old\n"}) == {"n.md": body.encode()}
+    assert applied("n.md\n```markdown\n# Notes\n`````\n", {"n.md": "old\n"}) == {"n.md": b"# Notes\n"}
+
+
 @pytest.mark.parametrize(
     "wrap",
     [

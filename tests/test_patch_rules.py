@@ -314,3 +314,14 @@ def test_a_hunk_without_indentation_takes_that_of_the_others():
 def test_as_many_equal_hunks_as_places_are_listed_are_still_fewer_than_there_are():
     assert kinds(v4a(*["@@", "-x", "+y"] * 100), "x\n" * 200) == ["ambiguous"] * 100
     assert changed(v4a(*["@@", "-x", "+y"] * 100), "x\n" * 100) == "y\n" * 100
+
+
+@pytest.mark.parametrize("added", [["+", "+def new():", "+    pass"], ["+def new():", "+    pass", "+"]])
+def test_a_line_missing_wherever_an_insertion_could_stand_is_no_typo(added: list[str]):
+    """The insertion repeats the empty line beside it: it may as well stand below `}`, and that the hunk lacks."""
+    above = [" start = compute()", " items = collect()"]
+    blank = [" "] if added[-1] == "+" else []
+    after = [*([] if blank else [" "]), " finish = report()"]
+    text = diff("@@", *above, *blank, *added, *after)
+    file = "start = compute()\nitems = collect()\n}\n\nfinish = report()\n"
+    assert [problem.kind for problem in refused(text, file)] == ["not_found"]

@@ -6,6 +6,7 @@ single one among fewer than three lines. White space and look-alikes are ignored
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from itertools import groupby
 
 from coder.repo.patch.edits import Hunk, Line
 from coder.repo.patch.match import BARE, Target
@@ -90,16 +91,27 @@ def _gap_free(hunk: Hunk) -> set[int]:
     line between would leave open on which side of it to insert. Removed lines say where the end of their run is."""
     free: set[int] = set()
     row = 0
-    before = " "
-    removes = False  # whether the run of changed lines above removes any
-    for line in hunk.lines:
-        if line.kind != "+":
-            if before != " " and (line.kind == "-" or (before == "+" and not removes)):
-                free.add(row)
-            row += 1
-        removes = line.kind == "-" or (removes and line.kind == "+")
-        before = line.kind
+    for changed, run in groupby(hunk.lines, key=lambda line: line.kind != " "):
+        lines = list(run)
+        olds = sum(line.kind != "+" for line in lines)
+        if changed and olds:
+            free.update(range(row + (lines[0].kind == "-"), row + olds))
+        elif changed:
+            free.update(_insertable(lines, hunk.old, row))
+        row += olds
     return free
+
+
+def _insertable(added: list[Line], old: tuple[Line, ...], row: int) -> range:
+    """The old lines above which `added` may stand with the same effect as above `row`: its last lines are those above
+    it, or its first ones those below."""
+    news = [BARE.key(line.text) for line in added]
+    up = down = 0
+    while up < row and old[row - up - 1].kind == " " and BARE.key(old[row - up - 1].text) == news[-1 - up % len(news)]:
+        up += 1
+    while row + down < len(old) and BARE.key(old[row + down].text) == news[down % len(news)]:
+        down += 1
+    return range(row - up, row + down + 1)
 
 
 def _similar(one: str, other: str) -> bool:
