@@ -132,8 +132,28 @@ def low_port():
 
 
 def udp():  # the test looks whether anything arrived
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.sendto(b"leak", ("127.0.0.1", PLANTED["udp"]))
+    there = ("127.0.0.1", PLANTED["udp"])
+    device = (0, 8, bytes([1, 0, 0, 0, 127, 0, 0, 1]) + bytes(4))  # IP_PKTINFO
+    splice = getattr(os, "splice", lambda *_: None)
+    reader, writer = os.pipe()
+    os.write(writer, b"leak")
+    for attempt in (
+        lambda client: client.sendto(b"leak", there),
+        lambda client: client.sendmsg([b"leak"], [device], 0, there),
+        lambda client: [client.sendto(b"leak", flags, there) for flags in (0x8000, 0)],  # MSG_MORE, and no more
+        lambda client: [client.sendto(b"leak" * 8_000, there) for _ in range(4)],
+        lambda client: (client.setsockopt(17, 1, 0), client.sendto(b"leak", there)),  # UDP_CORK
+        lambda client: (client.sendto(b"leak", there), splice(reader, client.fileno(), 4)),
+        lambda client: (client.sendto(b"leak", there), client.setsockopt(17, 1, 0)),
+        lambda client: (client.connect(there), client.send(b"leak")),
+    ):
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                attempt(client)
+        except OSError:
+            pass
+    os.close(reader)
+    os.close(writer)
 
 
 def elsewhere():

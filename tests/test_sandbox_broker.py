@@ -13,7 +13,7 @@ from tests import sandbox_kit as kit
 
 PACKAGE = Path(__file__).parent.parent
 CLIENTS = """
-import multiprocessing, os, socket, tempfile
+import fcntl, multiprocessing, os, socket, struct, tempfile
 from multiprocessing.connection import Client, Listener
 def put(shared): shared["from"] = "a process"
 if __name__ == "__main__":
@@ -27,6 +27,8 @@ if __name__ == "__main__":
     unnamed = socket.socket(); unnamed.listen()
     client = socket.socket(); client.setblocking(False)
     print(client.connect_ex(("127.0.0.1", unnamed.getsockname()[1])) in (0, 115))
+    interfaces = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    print(struct.unpack_from("=h", fcntl.ioctl(interfaces, 0x8913, struct.pack("16s24x", b"lo")), 16)[0] & 1)
     unnamed.accept()[0].close(); client.setblocking(True); print(client.recv(1))
 """
 NODE = """
@@ -90,7 +92,7 @@ def short_path() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("program", "expected"),
     [
-        (CLIENTS, "a process\nTrue\nb''\n"),
+        (CLIENTS, "a process\nTrue\n1\nb''\n"),
         (FULL, "others go on\n[True, True]\n"),
         (FLOOD, "24\nserved\n"),
     ],

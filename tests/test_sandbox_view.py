@@ -231,6 +231,12 @@ def test_importing_the_sandbox_is_light() -> None:
 _PACKAGE = Path(__file__).parent.parent
 
 
+@pytest.mark.parametrize("tier", kit.CONFINED)
+def test_the_control_group_is_the_one_whose_limits_can_be_read(tier: str, tmp_path: Path) -> None:
+    ran = kit.run(kit.open_tier(tier, tmp_path), kit.repository(tmp_path / "r"), "cat", "/proc/self/cgroup")
+    assert ran.text == Path("/proc/self/cgroup").read_text()
+
+
 @pytest.mark.parametrize("tier", kit.MOUNTING)
 def test_the_network_of_the_machine_is_there_when_the_user_says_so(tier: str, tmp_path: Path) -> None:
     sandbox = kit.open_tier(tier, tmp_path, SandboxSettings(network=True))

@@ -22,7 +22,8 @@ def arguments(program: str, scene: Scene, package: str, network: bool) -> tuple[
 
     `package` is the directory that coder's own package is in: the process inside starts from there.
     """
-    line = [program, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
+    # not the control groups: Java looks for its limits below the path that its group has outside
+    line = [program, "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
     line += [] if network else ["--unshare-net"]
     line += ["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"]
     line += ["--cap-add", "ALL"] if scene.overlay else []  # an overlay works with the rights of who mounts it

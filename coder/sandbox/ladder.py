@@ -58,7 +58,7 @@ async def choose(
 
 _SCOPED = 6  # the first version of Landlock that keeps signals inside
 _COPY = "runs in a copy at another path"
-_BROKERED = "loopback by TCP and by sockets with a path only, where others of this machine can connect to it too"
+_BROKERED = "loopback by TCP and by sockets with a path, not by UDP, where others of this machine can connect to it too"
 _REST = (
     "without terminals, a /tmp and a /dev/shm of its own; the command lines of the machine's processes can be read; all"
     " other bounds are kept by a watcher, not by the kernel"

@@ -18,7 +18,7 @@ import resource
 import select
 import stat
 import struct
-from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket
 
 from coder.sandbox.inside import addresses, kernel, listeners, seccomp, supervise
 
@@ -33,7 +33,7 @@ _NOTICE, _ANSWER, _DESCRIPTOR = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI
 _RECEIVE, _SEND, _IS_VALID, _ADD_DESCRIPTOR = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
 _ANSWERS_TOO = 2  # SECCOMP_ADDFD_FLAG_SEND
 
-_SO_BINDTODEVICE, _IPPROTO_TCP, _TCP_INFO, _SO_ERROR = 25, 6, 11, 4
+_SO_BINDTODEVICE, _SO_ERROR, _IPPROTO_TCP, _TCP_INFO, _IPPROTO_UDP, _UDP_CORK = 25, 4, 6, 11, 17, 1
 _CONNECTING = (2, 3)  # TCP_SYN_SENT, TCP_SYN_RECV
 _CLOSED = 7
 _MOST_SOCKETS = 4_096
@@ -120,6 +120,9 @@ class Broker:
 
     def _open(self, call: int, thread: int, arguments: list[int]) -> None:
         family, kind, protocol = (value & 0xFFFFFFFF for value in arguments[:3])
+        if kind & 0xF == SOCK_DGRAM:
+            self._give_mute(call, family, kind, protocol)
+            return
         if protocol not in (0, 1 if family == AF_UNIX else _IPPROTO_TCP):
             raise OSError(errno.EPROTONOSUPPORT, "")
         if len(self._sockets) >= _most_sockets():
@@ -129,10 +132,27 @@ class Broker:
         born = socket(family, SOCK_STREAM | kind & SOCK_NONBLOCK, protocol)
         if family != AF_UNIX:
             born.setsockopt(SOL_SOCKET, _SO_BINDTODEVICE, b"lo\0")
+        self._hand_over(call, born, kind)
+        self._sockets[os.fstat(born.fileno()).st_ino] = born
+
+    def _give_mute(self, call: int, family: int, kind: int, protocol: int) -> None:
+        """A datagram socket for those who ask one for the machine's interfaces, as Java does. It cannot say anything:
+        it is corked, so that whatever is written to it waits, and the filter lets nobody pull the cork. Without a
+        name or a peer it hears nothing either."""
+        if family == AF_UNIX:
+            raise OSError(errno.EAFNOSUPPORT, "")
+        if protocol not in (0, _IPPROTO_UDP):
+            raise OSError(errno.EPROTONOSUPPORT, "")
+        born = socket(family, SOCK_DGRAM | kind & SOCK_NONBLOCK, _IPPROTO_UDP)
+        born.setsockopt(SOL_SOCKET, _SO_BINDTODEVICE, b"lo\0")
+        born.setsockopt(_IPPROTO_UDP, _UDP_CORK, 1)
+        self._hand_over(call, born, kind)
+        born.close()
+
+    def _hand_over(self, call: int, born: socket, kind: int) -> None:
         flags = os.O_CLOEXEC if kind & SOCK_CLOEXEC else 0
         given = bytearray(_DESCRIPTOR.pack(call, _ANSWERS_TOO, born.fileno(), 0, flags))
         fcntl.ioctl(self._listener, _ADD_DESCRIPTOR, given)
-        self._sockets[os.fstat(born.fileno()).st_ino] = born
 
     def _bind(self, call: int, thread: int, arguments: list[int]) -> None:
         known = self._sockets.get(_inode(thread, arguments[0]))

@@ -42,7 +42,7 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, range(16, 64, 8)  # offsets in struct
 _ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
 
 # asm-generic/socket.h, linux/tcp.h, linux/in.h, linux/in6.h
-_STREAM, _MSG_FASTOPEN = 1, 0x20000000
+_STREAM, _DATAGRAM, _MSG_FASTOPEN = 1, 2, 0x20000000
 _SOL_SOCKET, _SO_REUSEPORT, _SO_DEVICES = 1, 15, (25, 62)  # SO_BINDTODEVICE, SO_BINDTOIFINDEX
 _HARMLESS_OPTIONS = {
     0: (1, 2, 8, 10, 11, 24),  # IP: TOS, TTL, PKTINFO, MTU_DISCOVER, RECVERR, BIND_ADDRESS_NO_PORT
@@ -63,7 +63,7 @@ def column() -> int:
 
 def program(own_namespaces: bool, brokered: bool) -> bytes:
     """The filter for this machine. Without namespaces of its own a command's sockets would be the machine's: it may
-    then have connected pairs of sockets and, when they are `brokered`, streams that `broker` opens for it."""
+    then have connected pairs of sockets and, when they are `brokered`, those that `broker` opens for it."""
     number, machine = column(), os.uname().machine
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
@@ -107,13 +107,14 @@ def _socket(own_namespaces: bool, brokered: bool) -> list[Instruction]:
     if own_namespaces:
         for family in _FAMILIES:
             rules += [(_JUMP_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW)]
-    elif brokered:  # streams only: a datagram goes where each call says, and calls that hide that are not brokered
+    elif brokered:
         rules += [
             *((_JUMP_EQUAL, len(_BROKERED) - position, 0, family) for position, family in enumerate(_BROKERED)),
             (_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT),
             (_LOAD, 0, 0, _ARGUMENTS[1]),
             (_AND, 0, 0, 0xF),
-            (_JUMP_EQUAL, 0, 1, _STREAM),
+            (_JUMP_EQUAL, 1, 0, _STREAM),
+            (_JUMP_EQUAL, 0, 1, _DATAGRAM),
             (_RETURN, 0, 0, _ASK),
         ]
     return [*rules, (_RETURN, 0, 0, _ERRNO | _EAFNOSUPPORT)]
