@@ -23,6 +23,7 @@ from coder.context.task import read_task
 from coder.context.tokens import count_tokens, estimate_tokens
 from coder.context.tree import Sifted, Source, Tree, load_tree, read_texts, rules_for, sift
 from coder.context.withheld import Rules
+from coder.repo.trees import not_collecting
 from coder.store import Places
 from coder.values import ContextEntry, ContextPlan, Withheld
 
@@ -75,7 +76,8 @@ def make_plan(
             known = known_summaries(places, [document.oid for document in corpus.documents], maker)
             return corpus, packed(repository, corpus, ranking, rules, index, budget, pinned, known), index.note
 
-        corpus, entries, note = with_index(places, work)
+        with not_collecting():
+            corpus, entries, note = with_index(places, work)
         back = tuple(Withheld(path, why) for path, why in corpus.back.items())
         unread, notes = corpus.unread, [note] if note else []
         if unread:
@@ -130,7 +132,8 @@ def shortlist(
             memory.keep((snapshot.tree, task, tuple(dropped), tuple(settings.exclude)), corpus)
         return short_list(corpus, rank(corpus, read_task(task)), index)
 
-    return with_index(places, work)
+    with not_collecting():
+        return with_index(places, work)
 
 
 def _look(

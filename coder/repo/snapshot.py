@@ -27,6 +27,7 @@ from coder.repo.trees import (
     IndexListing,
     Snapshot,
     TreeFile,
+    not_collecting,
     parse_tree,
 )
 from coder.text import visible_line
@@ -55,6 +56,11 @@ class _Wanted:
 
 def take_snapshot(shadow: Shadow) -> Snapshot:
     """The working tree now. Leaves the index of it in `shadow.index`. Blocking: call it in a thread."""
+    with not_collecting():
+        return _take(shadow)
+
+
+def _take(shadow: Shadow) -> Snapshot:
     shadow.catch_up()
     listing = _list_user_index(shadow)
     wanted = _sort_out(shadow.location.root, listing)

@@ -82,11 +82,10 @@ def not_collecting() -> Iterator[None]:
 def parse_tree(listing: bytes) -> tuple[TreeFile, ...]:
     """The entries of `git ls-tree -r -l -z`."""
     files: list[TreeFile] = []
-    with not_collecting():
-        for record in os.fsdecode(listing).split("\0")[:-1]:
-            head, _, path = record.partition("\t")
-            mode, _, oid, size = head.split()
-            files.append(TreeFile(path, mode, oid, int(size) if size.isdecimal() else 0 if size == "-" else MISSING))
+    for record in os.fsdecode(listing).split("\0")[:-1]:
+        head, _, path = record.partition("\t")
+        mode, _, oid, size = head.split()
+        files.append(TreeFile(path, mode, oid, int(size) if size.isdecimal() else 0 if size == "-" else MISSING))
     return tuple(files)
 
 
