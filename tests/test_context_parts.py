@@ -10,7 +10,7 @@ from coder.context.facts import read_facts
 from coder.context.ignore import Patterns
 from coder.context.kinds import kind_of
 from coder.context.outline import outline
-from coder.context.pack import Candidate, pack
+from coder.context.pack import MOST_MISSES, Candidate, pack
 from coder.context.task import read_task
 from coder.context.terms import numbers, stem, terms
 from coder.context.tokens import count_tokens, estimate_tokens
@@ -165,6 +165,19 @@ def test_what_does_not_fit_whole_is_shown_in_less():
     assert list(modes.values()).count("full") == 19
     assert list(modes.values()).count("outline") == 3
     assert "name" in modes.values()
+
+
+def test_outlines_are_worked_out_no_longer_where_many_in_a_row_did_not_fit():
+    class Long(Shapes):
+        asked = 0
+
+        def outline(self, path: str, most: int) -> int:
+            self.asked += 1
+            return 9_000
+
+    shapes = Long()
+    modes = pack([Candidate(f"f{place}", 0.0, 100, 100, 3) for place in range(600)], 20_000, shapes)
+    assert (shapes.asked, "outline" in modes.values(), "name" in modes.values()) == (MOST_MISSES, False, True)
 
 
 def test_the_best_file_is_shown_in_part_when_it_can_never_be_whole():

@@ -17,6 +17,7 @@ DIGEST_SHARE, DIGEST_START = 0.04, 1_000  # a large one has room for more, count
 SUMMARISED_SHARE = 0.08  # of the budget where there are summaries: they were paid for, to be seen
 PART_SHARE, MOST_PART = 0.1, 6_000  # of the budget, and tokens, that a part may take
 DIGESTS = 8  # outlines that there is room for: where that is little, they are short
+MOST_MISSES = 20  # files in a row without a fitting outline, after which no more are worked out
 LEAST_PART = 300  # tokens below which a part says no more than an outline
 PART_RANK = 8  # only files that rank this high are shown in part
 PART_WORTH = 0.25  # of the file's own worth: a task's lines are often elsewhere in it
@@ -50,21 +51,20 @@ class Forms(Protocol):
 
 def by_value(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The order in which files are taken whole."""
-    return [candidate for _, _, _, candidate in sorted(_whole_values(candidates))]
+    return [candidate for _, _, _, candidate in sorted(_whole_values(candidates, _odds(candidates)))]
 
 
 Value = tuple[float, str, Literal["full", "part"], Candidate]  # the negative logarithm of the worth first
 
 
-def _whole_values(candidates: Sequence[Candidate]) -> Iterator[Value]:
-    for candidate, odds in zip(candidates, _odds(candidates), strict=True):
-        yield _price(candidate.size) - odds, candidate.path, "full", candidate
+def _whole_values(candidates: Sequence[Candidate], odds: Sequence[float]) -> Iterator[Value]:
+    for candidate, each in zip(candidates, odds, strict=True):
+        yield _price(candidate.size) - each, candidate.path, "full", candidate
 
 
-def _part_values(candidates: Sequence[Candidate], giants: Collection[str], size: int) -> Iterator[Value]:
-    for candidate, odds in zip(candidates, _odds(candidates), strict=True):
-        if candidate.path in giants:
-            yield _price(size) - odds - math.log(PART_WORTH), candidate.path, "part", candidate
+def _part_values(candidates: Sequence[Candidate], odds: Sequence[float], size: int) -> Iterator[Value]:
+    for candidate, each in zip(candidates, odds, strict=True):
+        yield _price(size) - each - math.log(PART_WORTH), candidate.path, "part", candidate
 
 
 def _odds(candidates: Sequence[Candidate]) -> list[float]:
@@ -90,7 +90,9 @@ def pack(
     room, part_size = budget - digests, min(int(PART_SHARE * budget), MOST_PART)
     giants = {each.path for each in candidates[:PART_RANK]} | {*pinned}
     giants &= {each.path for each in candidates if (each.whole or each.size) > room}
-    values = sorted([*_whole_values(candidates), *_part_values(candidates, giants, part_size)])
+    odds = _odds(candidates)
+    parts = (value for value in _part_values(candidates, odds, part_size) if value[1] in giants) if giants else ()
+    values = sorted([*_whole_values(candidates, odds), *parts])
     used = _take((value for value in values if value[1] in pinned), budget, part_size, forms, modes)
     used += _take(values, room - used, part_size, forms, modes)
     rest = [candidate for candidate in candidates if candidate.path not in modes]
@@ -120,14 +122,16 @@ def _take(values: Iterable[Value], most: int, part_size: int, forms: Forms, mode
 
 def _take_digests(rest: Iterable[Candidate], most: int, forms: Forms, modes: dict[str, ContextMode]) -> int:
     """A summary or an outline for the first files of `rest`, best first; the tokens taken."""
-    taken, each = 0, most // DIGESTS
+    taken, each, misses = 0, most // DIGESTS, 0
     for candidate in rest:
-        if most - taken < candidate.name:
+        if most - taken < candidate.name or misses == MOST_MISSES:
             break
         cost = forms.summary(candidate.path)
         mode: ContextMode = "summary" if cost else "outline"  # the outline stands in for a summary nobody made
         cost = cost or forms.outline(candidate.path, each)
         if 0 < cost <= most - taken:
             modes[candidate.path] = mode
-            taken += cost
+            taken, misses = taken + cost, 0
+        else:
+            misses += 1
     return taken

@@ -84,13 +84,12 @@ def rank(corpus: Corpus, task: Task) -> Ranking:
         "scope": scope_folder(documents, task),
         "mentioned": mentioned(documents, task),
     }
-    first = weigh(corpus, signals)
+    first = weigh([KIND_WEIGHTS[document.kind] for document in documents], signals)
     likely = shares(first)
-    signals["together"] = changes_together(corpus, likely)
-    signals["imported"] = imported_by(corpus, likely)
-    scores = weigh(corpus, signals)
+    company = {"together": changes_together(corpus, likely), "imported": imported_by(corpus, likely)}
+    scores = weigh(first, company)
     order = sorted(range(len(documents)), key=[-score for score in scores].__getitem__)  # of equals the first path
-    return Ranking(tuple(order), tuple(scores), signals, matches, likely)
+    return Ranking(tuple(order), tuple(scores), signals | company, matches, likely)
 
 
 def prefer(ranking: Ranking, corpus: Corpus, chosen: Sequence[str]) -> Ranking:
@@ -107,8 +106,8 @@ def prefer(ranking: Ranking, corpus: Corpus, chosen: Sequence[str]) -> Ranking:
     return replace(ranking, order=order, scores=tuple(scores), chosen=picked)
 
 
-def weigh(corpus: Corpus, signals: dict[str, Signal]) -> Signal:
-    scores = [KIND_WEIGHTS[document.kind] for document in corpus.documents]
+def weigh(scores: Signal, signals: dict[str, Signal]) -> Signal:
+    """`scores` with what the signals add to them."""
     for name, signal in signals.items():
         weight = WEIGHTS[name]
         scores = [score + weight * value for score, value in zip(scores, signal, strict=True)]
