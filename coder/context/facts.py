@@ -7,6 +7,7 @@ import json
 import re
 import struct
 from array import array
+from collections import Counter
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -86,7 +87,7 @@ def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
     found = _outline(path, text, plain) if outlined else Outline((), "")
     everywhere = count(text)
     comments = count(found.comments)
-    names = count_words(symbol.name for symbol in found.symbols)
+    names = count_words(Counter(symbol.name for symbol in found.symbols))
     ids = array("I", sorted(everywhere.keys() | names.keys()))
     counts = bytearray(3 * len(ids))
     for field, of_term in enumerate((everywhere, comments, names)):

@@ -6,9 +6,8 @@
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import lru_cache
-from itertools import chain
 
 LONGEST = 60  # characters of a word
 _WORD = re.compile(rf"[^\W\d_]\w{{1,{LONGEST - 1}}}")
@@ -64,17 +63,25 @@ def term_numbers(text: str) -> frozenset[int]:
     return frozenset(found for word in words(text) for found in numbers(word))
 
 
-def count(text: str) -> Counter[int]:
+def count(text: str) -> dict[int, int]:
     """How often each term (by number) occurs in `text`."""
     if not text.isascii():
-        return count_words(words(text))
-    runs = text.translate(_BLANKED).split()  # in half the time of the pattern
-    return Counter(chain.from_iterable(map(_terms_of_run.__getitem__, runs)))
+        return count_words(Counter(words(text)))
+    counts: dict[int, int] = {}
+    so_far = counts.get
+    for run, times in Counter(text.translate(_BLANKED).split()).items():  # in half the time of the pattern
+        for term in _terms_of_run[run]:
+            counts[term] = so_far(term, 0) + times
+    return counts
 
 
-def count_words(spelled: Iterable[str]) -> Counter[int]:
-    """The same for words that are parted already."""
-    return Counter(chain.from_iterable(map(numbers, spelled)))
+def count_words(spelled: Mapping[str, int]) -> dict[int, int]:
+    """The same for words that are counted already."""
+    counts: dict[int, int] = {}
+    for word, times in spelled.items():
+        for term in numbers(word):
+            counts[term] = counts.get(term, 0) + times
+    return counts
 
 
 class _TermsOfRun(dict[str, tuple[int, ...]]):
