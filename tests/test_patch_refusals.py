@@ -179,3 +179,8 @@ def test_a_file_that_cannot_be_read_refuses_the_edit(tmp_path: Path):
         file.truncate(40_000_000)
     with pytest.raises(PatchRefused, match="cannot be read"):
         resolve(diff("@@", "-1", "+2"), WorktreeView(tmp_path))
+
+
+def test_one_name_cannot_become_a_file_and_a_folder():
+    text = "*** Begin Patch\n*** Add File: d/e\n+x\n*** Add File: d\n+x\n*** End Patch\n"
+    assert [(problem.path, problem.kind) for problem in refused(text, {})] == [("d/e", "forbidden")]

@@ -87,10 +87,10 @@ def _unveiled(result: FileResult) -> Problem:
 
 
 def _collisions(results: Sequence[FileResult], plans: Sequence[Plan], view: TreeView) -> list[Problem]:
-    """Two files with one name, or a new file where one stays."""
+    """Two files with one name, a new file where one stays, or a file and a folder with one name."""
     gone = {result.old_path for result in results if result.content is None or result.path != result.old_path}
     problems: list[Problem] = []
-    taken: set[str] = set()
+    taken: dict[str, None] = {}  # in the order of the reply
     sources = {plan.source for plan in plans}
     for result in results:
         if result.content is None:
@@ -98,8 +98,17 @@ def _collisions(results: Sequence[FileResult], plans: Sequence[Plan], view: Tree
         fresh = result.path != result.old_path or result.path not in sources
         if result.path in taken or (fresh and view.kind(result.path) == "file" and result.path not in gone):
             problems.append(Problem(result.path, 0, "exists", "there already is a file of this name"))
-        taken.add(result.path)
+        taken[result.path] = None
+    blocked = "a file stands where the path needs a directory"
+    problems += [
+        Problem(path, 0, "forbidden", blocked) for path in taken if any(folder in taken for folder in _folders(path))
+    ]
     return problems
+
+
+def _folders(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:size]) for size in range(1, len(parts))]
 
 
 # ── one file ─────────────────────────────────────────────────────────────────────────────────────
