@@ -36,6 +36,9 @@ class Names:
     def paths(self) -> tuple[str, ...]:
         return self.files
 
+    def tracked(self) -> tuple[str, ...]:
+        return ()
+
     def symbols(self, typed: str, limit: int) -> tuple[FoundSymbol, ...]:
         return tuple(each for each in self.found if typed in each.name)[:limit]
 

@@ -10,9 +10,12 @@ from coder.config import Settings, load_config, user_layer
 from coder.config.keep import keep_setting
 from coder.errors import UserError
 from coder.events import Answer, ApproveCommand, Notice, Question, ReplyFinished
+from coder.repo.discover import discover
 from coder.session.aside import CommandEnd
 from coder.session.export import export_session
+from coder.session.names import Names
 from coder.session.session import Session
+from coder.store import Places
 from coder.values import Approval
 from tests.conversation import User, told
 from tests.fake_openai import FakeOpenAI, text, tool_call
@@ -198,6 +201,15 @@ def test_files_and_declarations_are_found_by_a_part_of_their_name(root: Path) ->
         paths, found = Asked(root, server).session("one", work)
     assert paths == ("calc.py", "new file.py")
     assert found == [("add", "calc.py", 1)]
+
+
+def test_tracked_files_are_named_before_the_working_tree_was_read(tmp_path: Path, root: Path) -> None:
+    (root / "new file.py").write_text("def fresh():\n    return 1\n")
+    places = Places(*(tmp_path / name for name in ("config", "state", "cache")))
+    names = Names(discover(root), places, "one")
+    assert names.tracked() == ("calc.py",)
+    assert names.paths() == ("calc.py", "new file.py")
+    assert names.tracked() == ()
 
 
 def test_a_setting_is_kept_and_the_rest_of_the_file_stays(tmp_path: Path) -> None:

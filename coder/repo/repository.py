@@ -80,6 +80,11 @@ class Repository:
             self._index_tree = snapshot.tree
             return snapshot
 
+    def tracked_paths(self) -> list[str]:
+        """What the user's index lists: there in an instant, blind to what is new or gone; conflicts several times."""
+        out = self.shadow.files.run("ls-files", "-z", "--cached", env={"GIT_INDEX_FILE": str(self.location.index)})
+        return os.fsdecode(out).split("\0")[:-1]
+
     def files(self, tree: str) -> tuple[TreeFile, ...]:
         """All entries of a tree, in git's order (by the bytes of the path)."""
         known = self._listings.get(tree)

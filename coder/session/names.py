@@ -38,6 +38,13 @@ class Names:
         """The files of the working tree, untracked ones included. Blocking: the first time it reads it."""
         return tuple(sorted(path for paths in self._files().values() for path in paths))
 
+    def tracked(self) -> tuple[str, ...]:
+        """While the files are yet to be read: those that git tracks, in a fraction of the time. Else ()."""
+        if self._at:
+            return ()
+        with Repository(self._location, self._places, f"{self._session}-first") as repository:
+            return tuple(dict.fromkeys(repository.tracked_paths()))
+
     def symbols(self, typed: str, limit: int) -> tuple[FoundSymbol, ...]:
         """Declarations whose name holds `typed`: those that begin with it first, then the shortest. Blocking.
 

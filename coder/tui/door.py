@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class NamesLike(Protocol):
-    """Names of the repository. For threads: both block."""
+    """Names of the repository. For threads: all block."""
+
+    def tracked(self) -> Sequence[str]:
+        """What can be offered before `paths` has read the files; () where it has."""
+        ...
 
     def paths(self) -> Sequence[str]: ...
 

@@ -35,11 +35,23 @@ class Mentions:
             searched: str | None = None
             while self._wanted is not None and self._wanted != searched:
                 searched = self._wanted
+                if names is not None and (first := await asyncio.to_thread(_first, names, searched)):
+                    self._show_if_wanted(searched, first)
                 found = await asyncio.to_thread(_find, names, searched, known)
-                if self._wanted == searched:
-                    self._show(searched, found)
+                self._show_if_wanted(searched, found)
         finally:
             self._task = None
+
+    def _show_if_wanted(self, searched: str, found: Offers) -> None:
+        if self._wanted == searched:
+            self._show(searched, found)
+
+
+def _first(names: NamesLike, typed: str) -> Offers:
+    """What can be offered at once, where the files of the repository are yet to be read."""
+    with suppress(CoderError, OSError):
+        return [(f"@{path}", "") for path in best_paths(names.tracked(), typed, MAX_SHOWN)]
+    return []
 
 
 def _find(names: NamesLike | None, typed: str, known: Sequence[str]) -> Offers:
