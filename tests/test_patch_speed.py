@@ -38,7 +38,13 @@ def spent(text: str, name: str, tree: Tree = TREE) -> float:
 @pytest.mark.parametrize("write", [diff, v4a])
 def test_two_hundred_hunks_in_five_thousand_lines(write):
     assert spent(write(*hunks()), "200 hunks") < 1  # 30 to 60 ms on an idle machine
-    assert spent(write(*hunks("x")), "200 hunks, each with a slip") < 2  # 200 ms
+    assert spent(write(*hunks("x")), "200 hunks, each with a slip") < 1  # 50 to 100 ms
+
+
+def test_one_hunk_of_five_thousand_lines_with_a_slip_takes_no_longer():
+    edit = [f" {line}" if i % 50 else f"-{line}" for i, line in enumerate(LINES)]
+    edit[2501] = f" x{edit[2501][1:]}"
+    assert spent(diff("@@ -1,5000 +1,5000 @@", *edit), "one hunk of 5000 lines") < 1  # 80 to 150 ms
 
 
 def test_a_refusal_of_many_hunks_takes_no_longer():
