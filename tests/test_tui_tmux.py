@@ -25,7 +25,17 @@ class Tmux:
 
     def __init__(self, socket: Path, root: Path, env: dict[str, str]) -> None:
         self._command = ["tmux", "-S", str(socket), "-f", "/dev/null"]
-        self._program = ["env", *(f"{name}={value}" for name, value in env.items()), sys.executable, "-m", "coder"]
+        self._program = [
+            "env",
+            "-u",
+            "COLUMNS",
+            "-u",
+            "LINES",
+            *(f"{name}={value}" for name, value in env.items()),
+            sys.executable,
+            "-m",
+            "coder",
+        ]
         size = ("-x", "110", "-y", "36")
         self("new-session", "-d", *size, "-c", str(root), "sleep 600")
 
@@ -33,10 +43,10 @@ class Tmux:
         done = subprocess.run([*self._command, *arguments], capture_output=True, text=True, timeout=60, check=True)
         return done.stdout
 
-    def start(self, *arguments: str) -> None:
-        self(
-            "respawn-pane", "-k", "sh", "-c", '"$@"; echo "ended with $?"; sleep 600', "sh", *self._program, *arguments
-        )
+    def start(self, *arguments: str, before: str = ":") -> None:
+        """Start the program in a shell that runs `before` first."""
+        line = f'{before}; "$@"; echo "ended with $?"; sleep 600'
+        self("respawn-pane", "-k", "sh", "-c", line, "sh", *self._program, *arguments)
 
     def kill(self, number: signal.Signals) -> None:
         """Send the program a signal."""
@@ -112,3 +122,23 @@ def test_two_of_three_hunks_are_accepted_resized_killed_and_resumed(tmux: Tmux, 
     assert "make three lines loud" in shown and "applied" in shown
     tmux("send-keys", "C-q")
     tmux.sees("ended with 0")
+
+
+def test_inline_the_screen_stands_under_what_was_there_and_its_last_picture_stays(tmux: Tmux, tmp_path: Path) -> None:
+    tmux.start("--set", "screen.inline=true", before="seq 3")
+    assert tmux.sees("Describe a change").startswith("1\n2\n3\n")
+    tmux("send-keys", "-l", "make three lines loud")
+    tmux("send-keys", "Enter")
+    assert tmux.sees("Enter apply").startswith("1\n2\n3\n")
+    tmux.rest()
+    tmux("send-keys", "A")
+    tmux.sees("✓3")
+    tmux("send-keys", "Enter")
+    tmux.sees("applied")
+    assert (tmp_path / "repo" / "notes.txt").read_text() == AFTER
+    tmux("resize-window", "-x", "80", "-y", "30")
+    tmux.until(lambda shown: shown.count("\n") == 30 and shown.count("Describe a change") == 1)
+    tmux("send-keys", "C-q")
+    shown = tmux.sees("ended with 0")
+    assert shown.index("Describe a change") < shown.index("ended with 0")
+    assert tmux.says("mouse_any_flag alternate_on") == "0 0"

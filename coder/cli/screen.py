@@ -81,6 +81,7 @@ def show(
         reopen=(lambda id: in_thread(openers(id))) if openers else None,
         settings=lambda: settings_as_rows(setup),
         still=settings.screen.reduced_motion,
+        inline=settings.screen.inline,
     )
     return run_screen(in_thread(opener), task=task, options=options)
 

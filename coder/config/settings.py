@@ -77,6 +77,9 @@ class ScreenSettings(Section):
     theme: str = Field("", description="Name of the colour theme; empty: follow the terminal.")
     notify: Literal["off", "bell", "osc9"] = Field("off", description="What happens when a turn ends unfocused.")
     reduced_motion: bool = Field(False, description="No animation at all.")
+    inline: bool = Field(
+        False, description="Under the prompt, in the lower part of the terminal, not a screen of its own."
+    )
     keys: Mapping[str, str] = Field({}, description="Key bindings by action, as in review.accept = 'a'.")
 
 

@@ -34,6 +34,7 @@ from coder.tui.facts import Facts
 from coder.tui.grace import Grace
 from coder.tui.hands import Hands
 from coder.tui.history import History
+from coder.tui.inline import InlineDriver
 from coder.tui.keys import foot_hints
 from coder.tui.mentions import Mentions
 from coder.tui.paste import Pastes
@@ -78,7 +79,8 @@ class CoderApp(Hands):
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
         colorless = "NO_COLOR" in os.environ
-        super().__init__(driver_class=ScreenDriver if terminal else None, ansi_color=colorless or None)
+        driver = InlineDriver if options.inline else ScreenDriver
+        super().__init__(driver_class=driver if terminal else None, ansi_color=colorless or None)
         self.colorless = colorless
         self.animation_level = "none"
         self.keys = remapped(options.keys)

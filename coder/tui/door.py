@@ -133,6 +133,7 @@ class ScreenOptions:
     `keys` are key names by the ids of `coder.tui.keys`. `warm` are imports for the first turn that need not wait for
     it; they run in a thread once the session is open. `reopen` gives what opens the recorded session of an id,
     `settings` the effective settings. `still`: nothing moves by itself, not even the seconds.
+    `inline`: under the prompt, not on a screen of its own.
     """
 
     root: str = ""
@@ -153,3 +154,4 @@ class ScreenOptions:
     reopen: Callable[[str], OpenSession] | None = None
     settings: Callable[[], Sequence[SettingRow]] | None = None
     still: bool = False
+    inline: bool = False

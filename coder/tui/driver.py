@@ -31,7 +31,11 @@ class ScreenDriver(LinuxDriver):
         os.set_blocking(self._woken, False)
 
     def write(self, data: str) -> None:
-        super().write(self._frame.update(data))
+        super().write(self._placed(self._frame.update(data)))
+
+    def _placed(self, data: str) -> str:
+        """What is written, moved to where it belongs."""
+        return data
 
     def forget(self) -> None:
         """The terminal may show something else than what was written: draw all of it again when it is drawn."""

@@ -30,12 +30,14 @@ class Terminal:
     """The terminal of this process: `file` writes to it even while fd 2 goes to the log.
 
     `taken` is set by the driver while the screen's modes are on: a mode that was popped must not be popped again.
-    `leave` is set by the screen once it can put its session in order and end with an exit code by itself.
+    `undo` ends those modes. `leave` is set by the screen once it can put its session in order and end with an exit
+    code by itself.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.taken = False
+        self.undo = RESTORE
         self.leave: Callable[[int], None] | None = None
         self.file: TextIO = os.fdopen(os.dup(fd), "w", encoding="utf-8", errors="replace")
         try:
@@ -51,7 +53,7 @@ class Terminal:
         with contextlib.suppress(OSError):
             os.set_blocking(self.fd, False)
             try:
-                os.write(self.fd, RESTORE)
+                os.write(self.fd, self.undo)
             finally:
                 os.set_blocking(self.fd, True)
         if self._modes is not None:
