@@ -104,17 +104,16 @@ _SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("PyPI token", re.compile(rf"pypi-{_START}pypi-)[A-Za-z0-9_-]{{40,}}+")),
     ("Google key", re.compile(rf"AIza{_START}AIza)[0-9A-Za-z_-]{{35}}(?![0-9A-Za-z_-])")),
     ("JWT", re.compile(r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{10,}+\.eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+")),
-    ("bearer token", re.compile(r"earer (?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}+")),
-    ("bearer token", re.compile(r"BEARER [A-Za-z0-9._~+/=-]{16,}+")),
-    ("basic credentials", re.compile(r"asic (?<=(?i:authorization: basic ))[A-Za-z0-9+/=]{8,}+")),
-    ("URL password", re.compile(r"://[^\s/:@\"'<>]{0,200}+:[^\s/@\"'<>]{1,200}+(?=@)")),
 )
-_KEPT = re.compile(
-    r"(?:[a-z]+ |[A-Z]+ |://)(?=[(\[])"
-)  # the literal that some patterns begin with and leave in the text
-_CHANGES = tuple(
-    (pattern, f"{kept[0] if (kept := _KEPT.match(pattern.pattern)) else ''}[redacted {name}]")
-    for name, pattern in _SECRETS
+_INTRODUCED = (  # the literal before these stays in the text
+    ("bearer token", "earer ", r"(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}+"),
+    ("bearer token", "BEARER ", r"[A-Za-z0-9._~+/=-]{16,}+"),
+    ("basic credentials", "asic ", r"(?<=(?i:authorization: basic ))[A-Za-z0-9+/=]{8,}+"),
+    ("URL password", "://", r"[^\s/:@\"'<>]{0,200}+:[^\s/@\"'<>]{1,200}+(?=@)"),
+)
+_FORMS = (  # each with what stands in its place: plain text, since filling in a group would take twice as long
+    *((name, pattern, f"[redacted {name}]") for name, pattern in _SECRETS),
+    *((name, re.compile(before + secret), f"{before}[redacted {name}]") for name, before, secret in _INTRODUCED),
 )
 
 # What can stand between the characters of a secret without being seen: escape sequences, also as JSON, C and shells
@@ -130,7 +129,7 @@ _TAIL = re.compile(r"(\[redacted [A-Za-z ]+\])(?:[A-Za-z0-9_+/=~-]|\.(?=[A-Za-z0
 
 def find_secrets(text: str) -> tuple[str, ...]:
     """The kinds of secrets that `text` holds by their well-known forms, without the values."""
-    return tuple(dict.fromkeys(name for name, pattern in _SECRETS if pattern.search(text)))
+    return tuple(dict.fromkeys(name for name, pattern, _ in _FORMS if pattern.search(text)))
 
 
 def redact(text: str, known: tuple[str, ...] = ()) -> str:
@@ -160,7 +159,7 @@ def _without_breaks(text: str) -> str:
 def _redact(text: str, values: Iterable[str]) -> str:
     for value in values:
         text = text.replace(value, "[redacted]")
-    for pattern, instead in _CHANGES:  # a plain text for each: no group is filled in, which would take twice as long
+    for _, pattern, instead in _FORMS:
         text = pattern.sub(instead, text)
     return text
 

@@ -62,9 +62,12 @@ def _whole_values(candidates: Sequence[Candidate], odds: Sequence[float]) -> Ite
         yield _price(candidate.size) - each, candidate.path, "full", candidate
 
 
-def _part_values(candidates: Sequence[Candidate], odds: Sequence[float], size: int) -> Iterator[Value]:
+def _part_values(
+    candidates: Sequence[Candidate], odds: Sequence[float], giants: Collection[str], size: int
+) -> Iterator[Value]:
     for candidate, each in zip(candidates, odds, strict=True):
-        yield _price(size) - each - math.log(PART_WORTH), candidate.path, "part", candidate
+        if candidate.path in giants:
+            yield _price(size) - each - math.log(PART_WORTH), candidate.path, "part", candidate
 
 
 def _odds(candidates: Sequence[Candidate]) -> list[float]:
@@ -91,8 +94,7 @@ def pack(
     giants = {each.path for each in candidates[:PART_RANK]} | {*pinned}
     giants &= {each.path for each in candidates if (each.whole or each.size) > room}
     odds = _odds(candidates)
-    parts = (value for value in _part_values(candidates, odds, part_size) if value[1] in giants) if giants else ()
-    values = sorted([*_whole_values(candidates, odds), *parts])
+    values = sorted([*_whole_values(candidates, odds), *_part_values(candidates, odds, giants, part_size)])
     used = _take((value for value in values if value[1] in pinned), budget, part_size, forms, modes)
     used += _take(values, room - used, part_size, forms, modes)
     rest = [candidate for candidate in candidates if candidate.path not in modes]

@@ -19,7 +19,7 @@ def run_screen(open_session: "OpenSession", *, task: str = "", options: "ScreenO
     import sys
 
     sys.setswitchinterval(0.0005)  # s; a key waits for threads that index or search a dozen times before it is painted
-    gc.disable()  # nothing made before the first frame is garbage; `on_ready` turns it on again
+    gc.disable()  # nothing made before the first frame is garbage; the screen turns it on again then
     from coder.tui.app import CoderApp
     from coder.tui.door import ScreenOptions
     from coder.tui.terminal import held_terminal
