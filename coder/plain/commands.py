@@ -17,7 +17,7 @@ from coder.session.export import export_session
 from coder.session.pointing import editor_words, find_place
 from coder.session.session import Session
 from coder.session.sessions import find_session, fork_session, list_sessions
-from coder.session.trusting import change, standing
+from coder.session.trusting import change, trust_state
 from coder.store import Places
 from coder.text import visible_line
 from coder.values import Evidence, Proposal
@@ -216,7 +216,7 @@ def _config(room: Room, rest: str) -> None:
 
 
 def _trust(room: Room, rest: str) -> None:
-    now = standing(room.places, room.root)
+    now = trust_state(room.places, room.root)
     room.console.say(f"{now.root}\n{now.words}")
     if room.console.confirm(now.question):
         room.console.say(change(room.places, now))

@@ -11,7 +11,7 @@ _MEANS = "its .coder.toml is read, its AGENTS.md is shown to the model, its hook
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TrustState:
     """Whether a repository is trusted, and the question whether to change that."""
 
     root: Path
@@ -26,12 +26,12 @@ class Standing:
         return "Trust this repository no longer?" if self.trusted else "Trust this repository?"
 
 
-def standing(places: Places, root: str) -> Standing:
+def trust_state(places: Places, root: str) -> TrustState:
     """Blocking."""
-    return Standing(Path(root), TrustStore(places).is_trusted(Path(root)))
+    return TrustState(Path(root), TrustStore(places).is_trusted(Path(root)))
 
 
-def change(places: Places, now: Standing) -> str:
+def change(places: Places, now: TrustState) -> str:
     """Trust it, or no longer; what holds then, in words. Blocking."""
     store = TrustStore(places)
     (store.remove if now.trusted else store.add)(now.root)

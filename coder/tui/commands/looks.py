@@ -83,12 +83,12 @@ def trust(app: CoderApp, rest: str) -> None:
     """Say whether this repository is trusted, and let the user change it."""
 
     async def ask() -> None:
-        from coder.session.trusting import change, standing
+        from coder.session.trusting import change, trust_state
 
         places = app.options.places
         if places is None:
             raise UserError("nothing is kept here")
-        now = await asyncio.to_thread(standing, places, app.facts.root or app.options.root)
+        now = await asyncio.to_thread(trust_state, places, app.facts.root or app.options.root)
 
         async def carry_out() -> None:
             app.conversation.say(await asyncio.to_thread(change, places, now))
