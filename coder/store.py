@@ -147,8 +147,8 @@ def append_line(path: Path, line: bytes) -> None:
 _APPLICATION_ID = 0x636F6472
 
 
-def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
-    """Open (or create, 0600) a SQLite file with `schema` at `version` (PRAGMA user_version).
+def open_database(path: Path, schema: str, version: int, *, check: bool = False) -> sqlite3.Connection:
+    """Open (or create, 0600) a SQLite file with `schema` at `version` (PRAGMA user_version). `check` reads all of it.
 
     A file that is corrupt, foreign or of another version is set aside as `*.set-aside` and a new one made: these
     files are caches and records, never the only copy of a user's work. Raises sqlite3.OperationalError when the
@@ -157,19 +157,19 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
     try:
         private_dir(path.parent)
         with locked(path.with_name(f"{path.name}.lock")):  # one at a time creates, or sets aside
-            return _open_or_renew(path, schema, version)
+            return _open_or_renew(path, schema, version, check)
     except (OSError, UserError) as error:
         raise sqlite3.OperationalError(f"cannot open {path}: {error}") from error
 
 
-def _open_or_renew(path: Path, schema: str, version: int) -> sqlite3.Connection:
+def _open_or_renew(path: Path, schema: str, version: int, check: bool) -> sqlite3.Connection:
     try:
-        return _open_database(path, schema, version)
+        return _open_database(path, schema, version, check)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError:
         _set_aside(path)
-        return _open_database(path, schema, version)
+        return _open_database(path, schema, version, check)
 
 
 def set_aside(path: Path) -> None:
@@ -183,6 +183,14 @@ def aside_of(path: Path) -> Path:
     return path.with_name(path.name + ".set-aside")
 
 
+def changed_at(path: Path) -> int:
+    """When a file was last made, written or renamed, in ns; 0 if there is none."""
+    try:
+        return path.stat().st_ctime_ns
+    except OSError:
+        return 0
+
+
 def _set_aside(path: Path) -> None:
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -190,7 +198,7 @@ def _set_aside(path: Path) -> None:
         os.replace(path, aside_of(path))
 
 
-def _open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
+def _open_database(path: Path, schema: str, version: int, check: bool) -> sqlite3.Connection:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, 0o600)
     os.close(descriptor)
@@ -202,6 +210,8 @@ def _open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
         is_new = (found, application, tables) == (0, 0, 0)
         if not is_new and (found, application) != (version, _APPLICATION_ID):
             raise sqlite3.DatabaseError(f"not a file of coder at version {version}")
+        if check and not is_new:
+            _check(connection, schema)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         if is_new:
@@ -211,3 +221,14 @@ def _open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check(connection: sqlite3.Connection, schema: str) -> None:
+    """Raises DatabaseError unless every page is sound and the tables are those of `schema`."""
+    tables = "SELECT name, sql FROM sqlite_master ORDER BY name"
+    with contextlib.closing(sqlite3.connect(":memory:")) as wanted:
+        wanted.executescript(schema)
+        if connection.execute(tables).fetchall() != wanted.execute(tables).fetchall():
+            raise sqlite3.DatabaseError("its tables are other ones")
+    if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
+        raise sqlite3.DatabaseError("it is damaged")

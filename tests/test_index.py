@@ -66,13 +66,28 @@ def test_a_damaged_or_foreign_index_is_set_aside_and_built_again(tmp_path: Path,
     assert facts_of(root) == (5, 5)
 
 
-def test_an_index_damaged_within_is_set_aside_built_again_and_told(tmp_path: Path):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE facts SET counts = x'00'",
+        "UPDATE symbols SET symbols = CAST(x'ff' AS TEXT)",
+        "UPDATE tokens SET tokens = 1",
+        "UPDATE history SET commits = '{}'",
+        "DROP TABLE tokens",
+        "",
+    ],
+)
+def test_an_index_damaged_within_is_set_aside_built_again_and_told(tmp_path: Path, damage: str):
     root = project(tmp_path)
     first = plan_of(root, "draw", 2_000)
     path = tmp_path / "cache" / "context.sqlite"
-    with path.open("r+b") as file:  # behind the head that is looked at when it is opened
-        file.seek(4_096)
-        file.write(b"\xff" * (path.stat().st_size - 4_096))
+    if damage:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute(damage)
+    else:
+        with path.open("r+b") as file:  # behind the head that is looked at when it is opened
+            file.seek(4_096)
+            file.write(b"\xff" * (path.stat().st_size - 4_096))
     plan = plan_of(root, "draw", 2_000)
     assert plan.notes == (f"the index was damaged or of another version: it is now {path}.set-aside, and built anew",)
     assert (first.notes, plan.entries) == ((), first.entries)

@@ -1,12 +1,15 @@
 """`coder summarize`: price first, one payment for one content, whatever interrupts; nothing withheld leaves."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -200,17 +203,31 @@ def test_what_is_taken_in_is_bounded_and_redacted(tmp_path: Path):
         assert store.known([oid], Maker("other", "m")) == {}
 
 
-def test_the_store_is_private_and_a_damaged_one_is_set_aside():
+def put_garbage(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 100)
+
+
+def break_a_page(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+
+def rename_a_column(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE summaries RENAME COLUMN model TO other")
+
+
+@pytest.mark.parametrize("damage", [put_garbage, break_a_page, rename_a_column])
+def test_the_store_is_private_and_a_damaged_one_is_set_aside(damage: Callable[[Path], None]):
     places = find_places()
     with SummaryStore.open(places) as store:
         store.keep({"a" * 40: "text"}, Maker("v", "m"))
     path = places.cache / "summaries.sqlite"
     assert path.stat().st_mode & 0o777 == 0o600
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    path.write_bytes(b"no database at all" * 100)
+    damage(path)
     with SummaryStore.open(places) as store:
         assert store.known(["a" * 40], Maker("v", "m")) == {}
+        assert store.note.startswith(f"the summaries were damaged or of another version: they are now {path}.set-aside")
 
 
 def test_the_main_model_gets_known_summaries_without_a_call(root: Path, monkeypatch: pytest.MonkeyPatch):

@@ -32,6 +32,8 @@ def command(ctx: click.Context, task: str, output: str, select: bool, trust: boo
 
         return run_batch()
     plan = _plan(ctx, task, select, trust)
+    for note in plan.notes if output == "json" else ():
+        doors.say(note)
     click.echo(dump(plan_object(plan), indent=2) if output == "json" else plan_text(plan))
     return Exit.DONE
 

@@ -56,6 +56,8 @@ def command(
     model = Catalog.load(places.config).get(maker_of(setup.settings).model)
     settings = with_tier(setup.settings, model)
     with SummaryStore.open(places) as store, Repository(location, places, session) as repository:
+        if store.note:
+            doors.say(store.note)
         if import_:
             _take_in(store, import_)
         job = _Job(settings, places, model, store, repository, repository.snapshot(), session, shared.quiet)

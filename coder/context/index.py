@@ -1,7 +1,7 @@
 """The index: facts of files by blob id, in one SQLite file in the cache directory.
 
 Branches, worktrees and clones share what they have in common. The file may be deleted at any time; a damaged one is
-set aside and built again.
+set aside and built again. Each row holds its checksum, so that damage is never taken for a fact.
 """
 
 import contextlib
@@ -9,16 +9,18 @@ import json
 import sqlite3
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from coder.context.facts import Facts, facts_key, read_bytes, worth_reading
 from coder.context.pool import Job, Pool
-from coder.store import Places, aside_of, open_database, set_aside
+from coder.store import Places, aside_of, changed_at, open_database, set_aside
 
-FILE, VERSION = "context.sqlite", 4
+FILE, VERSION = "context.sqlite", 5
 RENEWED = "the index was damaged or of another version: it is now {}, and built anew"
+NOT_KEPT = "the index is not kept: {} cannot be written"
 CHUNK_BYTES, CHUNK_FILES = 4_000_000, 1_000  # contents held in memory at a time while indexing
 GLANCE_SECONDS = 0.5
 MANY = 500  # values in one SQL statement
@@ -26,11 +28,13 @@ MANY = 500  # values in one SQL statement
 _SCHEMA = """
 CREATE TABLE facts (
     key TEXT PRIMARY KEY, ids BLOB NOT NULL, counts BLOB NOT NULL, words INT NOT NULL, comment_words INT NOT NULL,
-    name_words INT NOT NULL, lines INT NOT NULL, why TEXT NOT NULL, imports TEXT NOT NULL
+    name_words INT NOT NULL, lines INT NOT NULL, why TEXT NOT NULL, imports TEXT NOT NULL, checksum INT NOT NULL
 ); -- with a rowid: whether a key is there is then told by a small index, not by pages full of terms
-CREATE TABLE symbols (key TEXT PRIMARY KEY, symbols TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE tokens (oid TEXT PRIMARY KEY, tokens INT NOT NULL) WITHOUT ROWID;
-CREATE TABLE history (head TEXT PRIMARY KEY, used REAL NOT NULL, commits TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE symbols (key TEXT PRIMARY KEY, symbols TEXT NOT NULL, checksum INT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tokens (oid TEXT PRIMARY KEY, tokens INT NOT NULL, checksum INT NOT NULL) WITHOUT ROWID;
+CREATE TABLE history (
+    head TEXT PRIMARY KEY, used REAL NOT NULL, commits TEXT NOT NULL, checksum INT NOT NULL
+) WITHOUT ROWID;
 """
 
 Progress = Callable[[int, int], None]
@@ -68,12 +72,12 @@ class Index:
     @classmethod
     def open(cls, places: Places) -> "Index":
         path = places.cache / FILE
-        before = _changed(aside_of(path))
+        before = changed_at(aside_of(path))
         try:
             database = open_database(path, _SCHEMA, VERSION)
         except sqlite3.OperationalError:
-            return cls(_in_memory(), f"the index is not kept: {path} cannot be written")
-        if _changed(aside_of(path)) != before:
+            return cls(_in_memory(), NOT_KEPT.format(path))
+        if changed_at(aside_of(path)) != before:
             _renewed[path] = RENEWED.format(aside_of(path))
         return cls(database, _renewed.get(path, ""))
 
@@ -129,18 +133,19 @@ class Index:
         facts, symbols = [], []
         for job, found in read:
             fields = (found.words, found.comment_words, found.name_words, found.lines, found.why, found.imports)
-            facts.append((job.key, found.ids, found.counts, *fields))
-            symbols.append((job.key, found.symbols))
+            facts.append(_summed(job.key, found.ids, found.counts, *fields))
+            symbols.append(_summed(job.key, found.symbols))
         with self._transaction() as database:
-            database.executemany("INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?,?,?,?)", facts)
-            database.executemany("INSERT OR REPLACE INTO symbols VALUES (?,?)", symbols)
-        return [key for key, *_ in facts]
+            database.executemany("INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?,?,?,?,?)", facts)
+            database.executemany("INSERT OR REPLACE INTO symbols VALUES (?,?,?)", symbols)
+        return [str(key) for key, *_ in facts]
 
     def facts(self, keys: Sequence[str]) -> Iterator[tuple[str, Facts]]:
         """The facts of those keys that are known, without their symbols."""
         for batch in _batches(keys):
             marks = ",".join("?" * len(batch))
-            for key, *fields in self._database.execute(f"SELECT * FROM facts WHERE key IN ({marks})", batch):
+            for row in self._database.execute(f"SELECT * FROM facts WHERE key IN ({marks})", batch):
+                key, *fields = _sound(row)
                 yield key, Facts(*fields)
 
     def holding(self, terms: Mapping[int, float], most: int) -> set[str]:
@@ -158,7 +163,8 @@ class Index:
         found = {}
         for batch in _batches(keys):
             marks = ",".join("?" * len(batch))
-            for key, symbols in self._database.execute(f"SELECT * FROM symbols WHERE key IN ({marks})", batch):
+            for row in self._database.execute(f"SELECT * FROM symbols WHERE key IN ({marks})", batch):
+                key, symbols = _sound(row)
                 found[key] = Facts(symbols=symbols)
         return found
 
@@ -166,8 +172,8 @@ class Index:
 
     def declaring(self, text: str, most: int) -> dict[str, Facts]:
         """The symbols (nothing else) of at most `most` keys whose declarations hold `text`, in any case of letters."""
-        query = "SELECT key, symbols FROM symbols WHERE instr(lower(symbols), lower(?)) LIMIT ?"
-        rows = self._database.execute(query, (json.dumps(text)[1:-1], most))
+        query = "SELECT * FROM symbols WHERE instr(lower(symbols), lower(?)) LIMIT ?"
+        rows = map(_sound, self._database.execute(query, (json.dumps(text)[1:-1], most)))
         return {key: Facts(symbols=symbols) for key, symbols in rows}
 
     def tokens(self, oids: Sequence[str]) -> dict[str, int]:
@@ -175,21 +181,26 @@ class Index:
         found: dict[str, int] = {}
         for batch in _batches(oids):
             marks = ",".join("?" * len(batch))
-            found.update(self._database.execute(f"SELECT oid, tokens FROM tokens WHERE oid IN ({marks})", batch))
+            for row in self._database.execute(f"SELECT * FROM tokens WHERE oid IN ({marks})", batch):
+                oid, count = _sound(row)
+                found[oid] = count
         return found
 
     def keep_tokens(self, counts: Mapping[str, int]) -> None:
         with self._transaction() as database:
-            database.executemany("INSERT OR REPLACE INTO tokens VALUES (?,?)", counts.items())
+            rows = (_summed(oid, tokens) for oid, tokens in counts.items())
+            database.executemany("INSERT OR REPLACE INTO tokens VALUES (?,?,?)", rows)
 
     def history(self, head: str) -> str | None:
         """What `keep_history` was given for this head, if it was."""
-        row = self._database.execute("SELECT commits FROM history WHERE head = ?", (head,)).fetchone()
-        return row[0] if row else None
+        query = "SELECT head, commits, checksum FROM history WHERE head = ?"
+        row = self._database.execute(query, (head,)).fetchone()
+        return _sound(row)[1] if row else None
 
     def keep_history(self, head: str, commits: str, keep: int = 64) -> None:
         with self._transaction() as database:
-            database.execute("INSERT OR REPLACE INTO history VALUES (?,?,?)", (head, time.time(), commits))
+            row = head, time.time(), commits, _checksum(head, commits)
+            database.execute("INSERT OR REPLACE INTO history VALUES (?,?,?,?)", row)
             database.execute(
                 "DELETE FROM history WHERE head NOT IN (SELECT head FROM history ORDER BY used DESC LIMIT ?)", (keep,)
             )
@@ -215,28 +226,53 @@ T = TypeVar("T")
 
 
 def with_index(places: Places, work: Callable[[Index], T]) -> T:
-    """What `work` makes of the index. One that turns out to be damaged is set aside, and `work` done with a new one."""
+    """What `work` makes of the index. One that turns out to be damaged is set aside, and `work` done with a new one;
+    where it can't be read at all now, or can't be set aside, `work` is done with one in memory.
+    """
+    path = places.cache / FILE
     try:
         with Index.open(places) as index:
             return work(index)
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
-        path = places.cache / FILE
-        set_aside(path)
-        _renewed[path] = RENEWED.format(aside_of(path))
-    with Index.open(places) as index:
+    except sqlite3.DatabaseError as error:
+        renewed = _is_damage(error) and _renew(path)
+    with Index.open(places) if renewed else Index(_in_memory(), NOT_KEPT.format(path)) as index:
         return work(index)
 
 
-_renewed: dict[Path, str] = {}  # what this process had to set aside, and what to say of it
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the content is at fault, and not the disk or another process. Text that is no UTF-8 has no code."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _changed(path: Path) -> int:
+def _renew(path: Path) -> bool:
     try:
-        return path.stat().st_ctime_ns
+        set_aside(path)
     except OSError:
-        return 0
+        return False
+    _renewed[path] = RENEWED.format(aside_of(path))
+    return True
+
+
+def _checksum(*fields: str | bytes | int) -> int:
+    total = 0
+    for field in fields:
+        total = zlib.crc32(field if isinstance(field, bytes) else str(field).encode("utf-8", "surrogatepass"), total)
+    return total
+
+
+def _summed(*fields: str | bytes | int) -> tuple[str | bytes | int, ...]:
+    return (*fields, _checksum(*fields))
+
+
+def _sound(row: Sequence[Any]) -> Sequence[Any]:
+    """The fields of a row without their checksum. Raises DatabaseError where it is not theirs."""
+    if _checksum(*row[:-1]) != row[-1]:
+        raise sqlite3.DatabaseError("a row of the index is damaged")
+    return row[:-1]
+
+
+_renewed: dict[Path, str] = {}  # what this process had to set aside, and what to say of it
 
 
 def _in_memory() -> sqlite3.Connection:

@@ -69,17 +69,18 @@ def make_plan(
     unread, notes, key = 0, [], (snapshot.tree, task, tuple(dropped), (*settings.exclude, *exclude))
     if entries is None:
 
-        def work(index: Index) -> tuple[Corpus, tuple[ContextEntry, ...], str]:
+        def work(index: Index) -> tuple[Corpus, tuple[ContextEntry, ...], tuple[str, ...]]:
             kept = memory.take(key) if memory else None
             corpus = kept or load_tree(repository, sifted.files, rules, index, progress, patience, task)
             ranking = prefer(rank(corpus, read_task(task)), corpus, chosen)
-            known = known_summaries(places, [document.oid for document in corpus.documents], maker)
-            return corpus, packed(repository, corpus, ranking, rules, index, budget, pinned, known), index.note
+            known, note = known_summaries(places, [document.oid for document in corpus.documents], maker)
+            entries = packed(repository, corpus, ranking, rules, index, budget, pinned, known)
+            return corpus, entries, (index.note, note)
 
         with not_collecting():
-            corpus, entries, note = with_index(places, work)
+            corpus, entries, said = with_index(places, work)
         back = tuple(Withheld(path, why) for path, why in corpus.back.items())
-        unread, notes = corpus.unread, [note] if note else []
+        unread, notes = corpus.unread, [note for note in said if note]
         if unread:
             notes.append(still_reading(unread, len(sifted.files)))
             if behind:

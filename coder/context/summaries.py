@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from coder.store import Places, open_database
+from coder.store import Places, aside_of, changed_at, open_database
 from coder.text import redact
 
 NAME = "summaries.sqlite"  # in the cache directory
 VERSION = 1
+RENEWED = "the summaries were damaged or of another version: they are now {}, and have to be made again"
+NOT_KEPT = "summaries are not kept: {} cannot be written"
 MAX_SUMMARY = 4_000  # characters; a foreign file with more is not believed
 MAX_LINE = 20_000  # bytes of one line of an exported file
 MANY = 500  # values in one SQL statement
@@ -35,19 +37,27 @@ class Maker:
 
 
 class SummaryStore:
-    """The open database. Without a writable cache directory it lives in memory, for this process only."""
+    """The open database. Without a writable cache directory it lives in memory, for this process only.
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    `note`: "" or what the user should know of it.
+    """
+
+    def __init__(self, database: sqlite3.Connection, note: str = "") -> None:
         self._database = database
+        self.note = note
 
     @classmethod
     def open(cls, places: Places) -> "SummaryStore":
+        path = places.cache / NAME
+        before = changed_at(aside_of(path))
         try:
-            return cls(open_database(places.cache / NAME, _SCHEMA, VERSION))
+            database = open_database(path, _SCHEMA, VERSION, check=True)
+            database.text_factory = _text
         except sqlite3.OperationalError:
             database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             database.executescript(_SCHEMA)
-            return cls(database)
+            return cls(database, NOT_KEPT.format(path))
+        return cls(database, RENEWED.format(aside_of(path)) if changed_at(aside_of(path)) != before else "")
 
     def close(self) -> None:
         self._database.close()
@@ -101,12 +111,17 @@ class SummaryStore:
         return taken, refused
 
 
-def known_summaries(places: Places, oids: Iterable[str], maker: Maker | None) -> dict[str, str]:
-    """The summaries of those blobs that `maker` made; none where nobody ever asked for one."""
+def known_summaries(places: Places, oids: Iterable[str], maker: Maker | None) -> tuple[dict[str, str], str]:
+    """The summaries of those blobs that `maker` made, none where nobody ever asked for one; and the store's note."""
     if maker is None or not (places.cache / NAME).is_file():
-        return {}
+        return {}, ""
     with SummaryStore.open(places) as store:
-        return store.known(oids, maker)
+        return store.known(oids, maker), store.note
+
+
+def _text(stored: bytes) -> str:
+    """A byte that went bad on the disk is no reason to fail."""
+    return stored.decode("utf-8", "replace")
 
 
 def _row(line: bytes) -> tuple[str, Maker, str] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coder.context.facts import facts_key
-from coder.context.index import Index
+from coder.context.index import with_index
 from coder.repo.discover import Location
 from coder.repo.repository import Repository
 from coder.store import Places
@@ -51,8 +51,7 @@ class Names:
         The search itself runs in SQLite, which leaves other threads alone meanwhile.
         """
         files = self._files()
-        with Index.open(self._places) as index:
-            rows = index.declaring(typed, MOST_ROWS)
+        rows = with_index(self._places, lambda index: index.declaring(typed, MOST_ROWS))
         wanted = typed.lower()
         found = [
             FoundSymbol(symbol.name, path, symbol.first)
@@ -79,8 +78,7 @@ class Names:
         try:
             files = repository.snapshot().files
             if sum(file.size for file in files) <= SMALL_BYTES:  # shown whole, so that no plan had to index it
-                with Index.open(self._places) as index:
-                    index.update(repository, files)
+                with_index(self._places, lambda index: index.update(repository, files))
         finally:
             repository.close()
         paths: dict[str, list[str]] = {}

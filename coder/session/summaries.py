@@ -20,7 +20,7 @@ from coder.agents.subagents import (
 )
 from coder.agents.wrap import clip
 from coder.config import RoleSettings, Settings
-from coder.context.index import Index
+from coder.context.index import Index, with_index
 from coder.context.kinds import kind_of
 from coder.context.summaries import Maker, SummaryStore
 from coder.context.tokens import count_tokens
@@ -103,8 +103,7 @@ def plan_work(
     maker = maker_of(settings)
     known = store.known((file.oid for file in chosen), maker)
     missing = list({file.oid: file for file in chosen if file.oid not in known}.values())
-    with Index.open(places) as index:
-        tokens, readable = _count(repository, missing, rules, index)
+    tokens, readable = with_index(places, lambda index: _count(repository, missing, rules, index))
     by_path = {file.path: file for file in readable}
     sizes = {file.path: " " * min(file.size, MAX_FILE) for file in readable}  # batches are cut by length alone
     calls = tuple(tuple(by_path[path] for path in batch) for batch in batches(sizes))
