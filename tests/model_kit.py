@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import convert
+
 from coder.config import Settings
 from coder.errors import CoderError
 from coder.events import Event
@@ -44,7 +46,7 @@ def request(*history: dict[str, Any], **changes: Any) -> Request:
 
 def settings(retry_budget: float = 0.2, **values: Any) -> Settings:
     limits = {"retry_budget": retry_budget, **values.pop("limits", {})}
-    return Settings.model_validate({"limits": limits, **values})
+    return convert({"limits": limits, **values}, Settings)
 
 
 def answer_calls(reply: Reply, text: str = "ok") -> tuple[dict[str, Any], ...]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import convert, structs
 
 from coder.config import Settings
 from coder.events import Answer, ApproveCommand, Question
@@ -76,11 +77,11 @@ def test_a_command_is_asked_about_once_and_again_when_it_changes(root: Path) -> 
             return await super()._ask(question)
 
     for number, command in enumerate((UNITTEST, UNITTEST, f"{UNITTEST} -v")):
-        settings = Settings.model_validate({"test": {"commands": (command,)}, "api_key_env": ""})
+        settings = convert({"test": {"commands": (command,)}, "api_key_env": ""}, Settings)
         options = SessionOptions(checks=CheckOptions(foreign=True, sandbox="off"))
         (root / "calc.py").write_text(CALC)
         with FakeOpenAI(FIXES) as server:
-            person = Person(root, settings.model_copy(update={"base_url": server.base_url}), options)
+            person = Person(root, structs.replace(settings, base_url=server.base_url), options)
             person.session(f"s{number}", lambda session: session.run("mend add"))
     first, second = asked
     assert (first.commands, first.why) == ((tuple(shlex.split(UNITTEST)),), "")

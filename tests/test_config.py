@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import convert
 
 from coder.config import (
     NOT_FROM_PROJECT,
@@ -82,30 +83,30 @@ def test_a_malformed_file_is_told_with_its_line(content: str | bytes, message: s
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("model = 5", "/config.toml:1: model: Input should be a valid string"),
+        ("model = 5", "/config.toml:1: model: expected a text, got"),
         ("model = ''", "/config.toml:1: model: "),
         ("model = 'a b'", "/config.toml:1: model: "),
-        ("\n[context]\nbudget = 'lots'", "/config.toml:3: context.budget: Input should be a valid integer"),
-        ("[context]\nbudget = '64000'", "/config.toml:2: context.budget: Input should be a valid integer"),
+        ("\n[context]\nbudget = 'lots'", "/config.toml:3: context.budget: expected a whole number, got"),
+        ("[context]\nbudget = '64000'", "/config.toml:2: context.budget: expected a whole number, got"),
         ("context = 1", "/config.toml:1: context: "),
-        ("[limits]\nmax_cost = -1", "/config.toml:2: limits.max_cost: Input should be greater than or equal to 0"),
-        ("[limits]\nmax_cost = inf", "/config.toml:2: limits.max_cost: Input should be"),
-        ("[limits]\nmax_cost = nan", "/config.toml:2: limits.max_cost: Input should be"),
-        ("[limits]\nmax_cost = 1e9", "/config.toml:2: limits.max_cost: Input should be less than or equal to 100000"),
-        ("[limits]\nmax_steps = 0", "/config.toml:2: limits.max_steps: Input should be greater than or equal to 1"),
-        ("[limits]\nmax_steps = true", "/config.toml:2: limits.max_steps: Input should be a valid integer"),
-        ("[limits]\nmax_steps = 1.5", "/config.toml:2: limits.max_steps: Input should be a valid integer"),
-        ("[limits]\ntimeout = nan", "/config.toml:2: limits.timeout: Input should be"),
-        ("[limits]\nretry_budget = -0.5", "/config.toml:2: limits.retry_budget: Input should be"),
-        ("[context]\nbudget = 12", "/config.toml:2: context.budget: Input should be greater than or equal to 1000"),
-        ("[context]\nbudget = 10_000_000", "/config.toml:2: context.budget: Input should be less"),
-        ("[test]\ncommands = 'pytest'", "/config.toml:2: test.commands: Input should be a valid tuple"),
-        ("[test]\ncommands = [1]", "/config.toml:2: test.commands.0: Input should be a valid string"),
-        ("[sandbox]\nnetwork = 'yes'", "/config.toml:2: sandbox.network: Input should be a valid boolean"),
-        ("effort = 'huge'", "/config.toml:1: effort: Input should be 'none', 'low'"),
-        ("[roles.codr]\nmodel = 'x'", "/config.toml:1: roles.codr: Input should be 'coder'"),
-        ("[providers.x]\napi = 'chat'", "/config.toml:1: providers.x.base_url: Field required"),
-        ("model = 2026-01-01", "/config.toml:1: model: Input should be a valid string"),
+        ("[limits]\nmax_cost = -1", "/config.toml:2: limits.max_cost: expected a number >= 0"),
+        ("[limits]\nmax_cost = inf", "/config.toml:2: limits.max_cost: expected a number"),
+        ("[limits]\nmax_cost = nan", "/config.toml:2: limits.max_cost: expected a number"),
+        ("[limits]\nmax_cost = 1e9", "/config.toml:2: limits.max_cost: expected a number <= 100000"),
+        ("[limits]\nmax_steps = 0", "/config.toml:2: limits.max_steps: expected a whole number >= 1"),
+        ("[limits]\nmax_steps = true", "/config.toml:2: limits.max_steps: expected a whole number, got"),
+        ("[limits]\nmax_steps = 1.5", "/config.toml:2: limits.max_steps: expected a whole number, got"),
+        ("[limits]\ntimeout = nan", "/config.toml:2: limits.timeout: expected a number"),
+        ("[limits]\nretry_budget = -0.5", "/config.toml:2: limits.retry_budget: expected a number"),
+        ("[context]\nbudget = 12", "/config.toml:2: context.budget: expected a whole number >= 1000"),
+        ("[context]\nbudget = 10_000_000", "/config.toml:2: context.budget: expected a whole number <= 1000000"),
+        ("[test]\ncommands = 'pytest'", "/config.toml:2: test.commands: expected a list, got a text"),
+        ("[test]\ncommands = [1]", "/config.toml:2: test.commands.0: expected a text, got"),
+        ("[sandbox]\nnetwork = 'yes'", "/config.toml:2: sandbox.network: expected true or false, got a text"),
+        ("effort = 'huge'", "/config.toml:1: effort: expected one of 'none', 'low'"),
+        ("[roles.codr]\nmodel = 'x'", "/config.toml:1: roles.codr: expected one of 'coder'"),
+        ("[providers.x]\napi = 'chat'", "/config.toml:1: providers.x.base_url: it is missing"),
+        ("model = 2026-01-01", "/config.toml:1: model: expected a text, got"),
     ],
 )
 def test_a_value_of_another_type_or_size_is_refused(content: str, message: str, tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_exclusions_add_up_so_that_no_layer_lets_out_what_another_keeps(tmp_path
     ],
 )
 def test_variables_set_what_they_name(environ: dict[str, str], wanted: dict[str, Any]) -> None:
-    assert load_config([environment_layer(environ)]).settings == Settings.model_validate(wanted)
+    assert load_config([environment_layer(environ)]).settings == convert(wanted, Settings)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_an_unknown_variable_is_refused(name: str, told: str) -> None:
     ],
 )
 def test_set_takes_toml_or_plain_text(assignment: str, wanted: dict[str, Any]) -> None:
-    assert load_config([set_layer([assignment])]).settings == Settings.model_validate(wanted)
+    assert load_config([set_layer([assignment])]).settings == convert(wanted, Settings)
 
 
 @pytest.mark.parametrize(

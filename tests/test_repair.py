@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coder.config import Settings
+from coder.config import LimitSettings, Settings
 from coder.session.checks import CheckOptions
 from coder.session.findings import headline
 from coder.session.session import SessionOptions
@@ -38,9 +38,7 @@ def repair(root: Path, *edits: list[Answer], rounds: int = 3) -> tuple[list[str]
     options = SessionOptions(checks=CheckOptions(commands=(f"{sys.executable} -m unittest",), sandbox="off"))
     script = {"gpt-5.4-mini": [step for steps in edits for step in steps], "gpt-5.4-nano": forever(text("no JSON"))}
     with FakeOpenAI(script) as server:
-        settings = Settings.model_validate(
-            {"base_url": server.base_url, "api_key_env": "", "limits": {"repair_rounds": rounds}}
-        )
+        settings = Settings(base_url=server.base_url, api_key_env="", limits=LimitSettings(repair_rounds=rounds))
         user = User(root, settings, options)
         states: list[str] = []
 

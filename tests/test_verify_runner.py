@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from msgspec import convert
 
 from coder.config import Settings
 from coder.events import Event, TestFinished, TestOutput, TestStarted
@@ -62,7 +63,7 @@ class Bench:
     def weigh(self, draft: dict[str, bytes | None], *argv: str, **settings: object) -> Evidence:
         states = {path: None if content is None else FileState(content) for path, content in draft.items()}
         tree = self.repository.write_tree(self.snapshot, states)
-        chosen = Settings.model_validate(settings)
+        chosen = convert(settings, Settings)
 
         tier = strongest_tier() if self.mode == "auto" else "none"
 

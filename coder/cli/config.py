@@ -3,11 +3,12 @@
 from typing import Any
 
 import click
-from pydantic import BaseModel
+from msgspec import to_builtins
+from msgspec.structs import fields
 
 from coder.cli.options import SharedOptions, gather
 from coder.cli.setup import Setup, prepare
-from coder.config import Settings
+from coder.config import Section, Settings, meaning
 from coder.headless.result import dump
 from coder.text import redact, visible, visible_line
 
@@ -35,16 +36,15 @@ def setting_rows(setup: Setup) -> list[dict[str, Any]]:
     return _rows(Settings, setup.settings, "", setup.config.origins)
 
 
-def _rows(section: type[BaseModel], values: BaseModel, prefix: str, origins: Any) -> list[dict[str, Any]]:
+def _rows(section: type[Section], values: Section, prefix: str, origins: Any) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for name, info in section.model_fields.items():
-        value, key = getattr(values, name), f"{prefix}{name}"
-        if isinstance(value, BaseModel):
+    for field in fields(section):
+        value, key = getattr(values, field.name), f"{prefix}{field.name}"
+        if isinstance(value, Section):
             rows += _rows(type(value), value, f"{key}.", origins)
             continue
-        plain = values.model_dump(mode="json")[name]
         origin = next((where for set_key, where in origins.items() if f"{set_key}.".startswith(f"{key}.")), "default")
-        rows.append({"key": key, "value": plain, "meaning": info.description or "", "origin": origin})
+        rows.append({"key": key, "value": to_builtins(value), "meaning": meaning(field.type), "origin": origin})
     return rows
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from coder.cli import doors
 from coder.cli.options import Shared
 from coder.config import (
@@ -97,5 +99,5 @@ def _locate(needed: bool) -> Location | None:
 def _with_exclusions(read: Config, patterns: Iterable[str]) -> Config:
     """`--exclude` adds to what the configuration excludes; it never replaces it."""
     settings = read.settings
-    context = settings.context.model_copy(update={"exclude": (*settings.context.exclude, *patterns)})
-    return Config(settings.model_copy(update={"context": context}), read.origins)
+    context = structs.replace(settings.context, exclude=(*settings.context.exclude, *patterns))
+    return Config(structs.replace(settings, context=context), read.origins)

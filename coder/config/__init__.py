@@ -30,6 +30,7 @@ from coder.config.settings import (
     StateSettings,
     TestSettings,
     known_keys,
+    meaning,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "flag_layer",
     "known_keys",
     "load_config",
+    "meaning",
     "project_layer",
     "set_layer",
     "user_layer",

@@ -4,114 +4,122 @@ Outside data is parsed here once: unknown keys and values of another type are re
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 Effort = Literal["none", "low", "medium", "high", "xhigh"]
-Usd = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+Role = Literal["coder", "summarizer", "selector", "triager"]
+Usd = Annotated[float, Meta(ge=0, le=100_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[!-~]+$(?!\n)")]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
-class Section(BaseModel):
+def says(sentence: str) -> Meta:
+    """What a setting means, for `coder config` and for editors."""
+    return Meta(description=sentence)
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
     """A part of the tree: unknown keys and values of another type refused, values fixed once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+class ContextSettings(Section, frozen=True):
+    budget: Annotated[
+        int,
+        Meta(ge=1_000, le=1_000_000),
+        says(
+            "Tokens the repository may take of the window, at most what the model takes as input. The default costs "
+            "$0.10 with gpt-5.4-mini, $0.01 from the cache; on public commits it shows 96 of 100 files that a task "
+            "changes whole, and twice as much shows 98, recalled worse."
+        ),
+    ] = 128_000
+    exclude: Annotated[tuple[str, ...], says("Patterns (as in .gitignore) whose files never leave the machine.")] = ()
+    selector: Annotated[Literal["auto", "on", "off"], says("Whether the small model reorders the ranking.")] = "auto"
 
 
-class ContextSettings(Section):
-    budget: Annotated[int, Field(ge=1_000, le=1_000_000)] = Field(
-        128_000,
-        description="Tokens the repository may take of the window, at most what the model takes as input. The default "
-        "costs $0.10 with gpt-5.4-mini, $0.01 from the cache; on public commits it shows 96 of 100 files that a task "
-        "changes whole, and twice as much shows 98, recalled worse.",
-    )
-    exclude: tuple[str, ...] = Field((), description="Patterns (as in .gitignore) whose files never leave the machine.")
-    selector: Literal["auto", "on", "off"] = Field("auto", description="Whether the small model reorders the ranking.")
+class LimitSettings(Section, frozen=True):
+    max_cost: Annotated[Usd | None, says("USD a session may cost; checked before each call.")] = None
+    max_cost_per_day: Annotated[Usd | None, says("USD all sessions of a day may cost together.")] = None
+    max_steps: Annotated[int, Meta(ge=1, le=1_000), says("Model calls of one turn.")] = 50
+    timeout: Annotated[Seconds | None, says("Seconds a run may take.")] = None
+    retry_budget: Annotated[float, Meta(ge=0, le=3_600), says("Seconds of waiting between tries of one run.")] = 60.0
+    repair_rounds: Annotated[int, Meta(ge=0, le=20), says("How often failing tests go back to the model.")] = 3
+    ask_above: Annotated[Usd, says("A turn forecast to cost more than this many USD asks first.")] = 1.0
 
 
-class LimitSettings(Section):
-    max_cost: Usd | None = Field(None, description="USD a session may cost; checked before each call.")
-    max_cost_per_day: Usd | None = Field(None, description="USD all sessions of a day may cost together.")
-    max_steps: Annotated[int, Field(ge=1, le=1_000)] = Field(50, description="Model calls of one turn.")
-    timeout: Annotated[float, Field(gt=0, le=86_400)] | None = Field(None, description="Seconds a run may take.")
-    retry_budget: Annotated[float, Field(ge=0, le=3_600)] = Field(
-        60.0, description="Seconds of waiting between tries of one run."
-    )
-    repair_rounds: Annotated[int, Field(ge=0, le=20)] = Field(
-        3, description="How often failing tests go back to the model."
-    )
-    ask_above: Usd = Field(1.0, description="A turn forecast to cost more than this many USD asks first.")
-
-
-class TestSettings(Section):
+class TestSettings(Section, frozen=True):
     __test__ = False
 
-    commands: tuple[str, ...] = Field((), description="Commands that test a draft, in order; no shell is involved.")
-    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(600.0, description="Seconds one command may take.")
+    commands: Annotated[tuple[str, ...], says("Commands that test a draft, in order; no shell is involved.")] = ()
+    timeout: Annotated[Seconds, says("Seconds one command may take.")] = 600.0
 
 
-class SandboxSettings(Section):
-    env: tuple[str, ...] = Field((), description="Names of environment variables the tests may see.")
-    readable: tuple[str, ...] = Field((), description="Extra paths below the home directory that tests may read.")
-    unmask: tuple[str, ...] = Field((), description="Ignored secret files (such as .env) that tests may read.")
-    network: bool = Field(False, description="Whether tests may use the network of the machine.")
-    memory_mb: Annotated[int, Field(ge=64, le=1_048_576)] = Field(8_192, description="Memory one command may use.")
+class SandboxSettings(Section, frozen=True):
+    env: Annotated[tuple[str, ...], says("Names of environment variables the tests may see.")] = ()
+    readable: Annotated[tuple[str, ...], says("Extra paths below the home directory that tests may read.")] = ()
+    unmask: Annotated[tuple[str, ...], says("Ignored secret files (such as .env) that tests may read.")] = ()
+    network: Annotated[bool, says("Whether tests may use the network of the machine.")] = False
+    memory_mb: Annotated[int, Meta(ge=64, le=1_048_576), says("Memory one command may use.")] = 8_192
 
 
-class ProviderSettings(Section):
-    base_url: str = Field(description="Where the API is, up to and including its version (https://host/v1).")
-    api_key_env: str = Field("", description="The environment variable that holds the key; empty: no key is sent.")
-    api: Literal["responses", "chat"] = Field("chat", description="The dialect the server speaks.")
-    quirks: tuple[str, ...] = Field((), description="Departures of the server from the dialect, by name.")
+class ProviderSettings(Section, frozen=True):
+    base_url: Annotated[str, says("Where the API is, up to and including its version (https://host/v1).")]
+    api_key_env: Annotated[str, says("The environment variable that holds the key; empty: no key is sent.")] = ""
+    api: Annotated[Literal["responses", "chat"], says("The dialect the server speaks.")] = "chat"
+    quirks: Annotated[tuple[str, ...], says("Departures of the server from the dialect, by name.")] = ()
 
 
-class RoleSettings(Section):
-    model: str = Field("", description="The model of this role; empty: the model of its tier.")
-    effort: Effort | None = Field(None, description="Reasoning effort of this role.")
-    fallback: tuple[Name, ...] = Field((), description="Models tried in order when the first fails for good.")
-    tier: Literal["", "default", "flex", "priority"] = Field("", description="Service tier asked for.")
+class RoleSettings(Section, frozen=True):
+    model: Annotated[str, says("The model of this role; empty: the model of its tier.")] = ""
+    effort: Annotated[Effort | None, says("Reasoning effort of this role.")] = None
+    fallback: Annotated[tuple[Name, ...], says("Models tried in order when the first fails for good.")] = ()
+    tier: Annotated[Literal["", "default", "flex", "priority"], says("Service tier asked for.")] = ""
 
 
-class ScreenSettings(Section):
-    theme: str = Field("", description="Name of the colour theme; empty: follow the terminal.")
-    notify: Literal["off", "bell", "osc9"] = Field("off", description="What happens when a turn ends unfocused.")
-    reduced_motion: bool = Field(False, description="No animation at all.")
-    inline: bool = Field(
-        False, description="Under the prompt, in the lower part of the terminal, not a screen of its own."
+class ScreenSettings(Section, frozen=True):
+    theme: Annotated[str, says("Name of the colour theme; empty: follow the terminal.")] = ""
+    notify: Annotated[Literal["off", "bell", "osc9"], says("What happens when a turn ends unfocused.")] = "off"
+    reduced_motion: Annotated[bool, says("No animation at all.")] = False
+    inline: Annotated[bool, says("Under the prompt, in the lower part of the terminal, not a screen of its own.")] = (
+        False
     )
-    keys: Mapping[str, str] = Field({}, description="Key bindings by action, as in review.accept = 'a'.")
+    keys: Annotated[Mapping[str, str], says("Key bindings by action, as in review.accept = 'a'.")] = {}
 
 
-class OtelSettings(Section):
-    export: Literal["auto", "on", "off"] = Field(
-        "auto", description="OpenTelemetry; auto: where OTEL_EXPORTER_OTLP_ENDPOINT is set and coder[otel] installed."
+class OtelSettings(Section, frozen=True):
+    export: Annotated[
+        Literal["auto", "on", "off"],
+        says("OpenTelemetry; auto: where OTEL_EXPORTER_OTLP_ENDPOINT is set and coder[otel] installed."),
+    ] = "auto"
+    content: Annotated[bool, says("Whether tasks and replies are exported too, redacted.")] = False
+
+
+class StateSettings(Section, frozen=True):
+    retention_days: Annotated[int, Meta(ge=1, le=3_650), says("Days that sessions, logs and checkpoints are kept.")] = (
+        30
     )
-    content: bool = Field(False, description="Whether tasks and replies are exported too, redacted.")
 
 
-class StateSettings(Section):
-    retention_days: Annotated[int, Field(ge=1, le=3_650)] = Field(
-        30, description="Days that sessions, logs and checkpoints are kept."
-    )
-
-
-class Settings(Section):
-    model: Name = Field("gpt-5.4-mini", description="The model that plans and edits.")
-    subagent_model: Name = Field("gpt-5.4-nano", description="The model of the summarizer, selector and triager.")
-    provider: str = Field("", description="Name of the provider to use; empty: OpenAI or OPENAI_BASE_URL.")
-    base_url: str = Field("", description="Where the API is; overrides OPENAI_BASE_URL.")
-    api_key_env: str = Field("OPENAI_API_KEY", description="The environment variable that holds the key.")
-    api: Literal["responses", "chat"] = Field("responses", description="The dialect of `base_url`.")
-    effort: Effort = Field("medium", description="Reasoning effort of the main model; always sent.")
+class Settings(Section, frozen=True):
+    model: Annotated[Name, says("The model that plans and edits.")] = "gpt-5.4-mini"
+    subagent_model: Annotated[Name, says("The model of the summarizer, selector and triager.")] = "gpt-5.4-nano"
+    provider: Annotated[str, says("Name of the provider to use; empty: OpenAI or OPENAI_BASE_URL.")] = ""
+    base_url: Annotated[str, says("Where the API is; overrides OPENAI_BASE_URL.")] = ""
+    api_key_env: Annotated[str, says("The environment variable that holds the key.")] = "OPENAI_API_KEY"
+    api: Annotated[Literal["responses", "chat"], says("The dialect of `base_url`.")] = "responses"
+    effort: Annotated[Effort, says("Reasoning effort of the main model; always sent.")] = "medium"
     context: ContextSettings = ContextSettings()
     limits: LimitSettings = LimitSettings()
     test: TestSettings = TestSettings()
     sandbox: SandboxSettings = SandboxSettings()
-    providers: Mapping[str, ProviderSettings] = Field({}, description="Other servers by name.")
-    roles: Mapping[Literal["coder", "summarizer", "selector", "triager"], RoleSettings] = Field(
-        {}, description="Settings per role, where they differ from its tier's."
-    )
+    providers: Annotated[Mapping[str, ProviderSettings], says("Other servers by name.")] = {}
+    roles: Annotated[
+        Mapping[Role, RoleSettings],
+        says("Settings per role, where they differ from its tier's."),
+        Meta(extra_json_schema={"propertyNames": {"enum": get_args(Role)}}),  # the library leaves out what keys may be
+    ] = {}
     screen: ScreenSettings = ScreenSettings()
     state: StateSettings = StateSettings()
     otel: OtelSettings = OtelSettings()
@@ -119,28 +127,41 @@ class Settings(Section):
 
 # A repository's file may say how to test and what to leave out; never where data goes, what is trusted or allowed.
 FROM_PROJECT = ("context", "test", "model", "subagent_model", "effort")
-NOT_FROM_PROJECT = tuple(sorted(set(Settings.model_fields) - set(FROM_PROJECT)))
+NOT_FROM_PROJECT = tuple(sorted({field.name for field in fields(Settings)} - set(FROM_PROJECT)))
 
 
-def known_keys(section: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+def known_keys(section: type[Section] = Settings, prefix: str = "") -> list[str]:
     """Every dotted key of the tree, for completion, help and "nearest known key"."""
     keys = []
-    for name, info in section.model_fields.items():
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys += known_keys(inner, f"{prefix}{name}.")
+    for field in fields(section):
+        if is_section(field.type):
+            keys += known_keys(field.type, f"{prefix}{field.name}.")
         else:
-            keys.append(f"{prefix}{name}")
+            keys.append(f"{prefix}{field.name}")
     return keys
 
 
 def annotation(key: str) -> Any:
-    """The type of the setting `key`, or None where there is none of this name."""
+    """The type of the setting `key` without what is said of it, or None where there is none of this name."""
     section: Any = Settings
     for part in key.split("."):
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            info = section.model_fields.get(part)
-            section = info.annotation if info else None
+        if is_section(section):
+            section = next((plain_type(field.type) for field in fields(section) if field.name == part), None)
         else:  # a table of named ones: the type of its values
             section = next(iter(get_args(section)[1:]), None)
     return section
+
+
+def is_section(kind: Any) -> TypeGuard[type[Section]]:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def plain_type(kind: Any) -> Any:
+    """A type without its bounds and its sentence."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def meaning(kind: Any) -> str:
+    """The sentence that belongs to the type of a setting, or ""."""
+    notes = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+    return next((note.description for note in notes if note.description), "")

@@ -5,6 +5,8 @@ Written by hand beside `result` and `stream`, so that a change there is noticed:
 
 from typing import Any, get_args
 
+from msgspec import json
+
 from coder.config import Settings
 from coder.errors import Exit
 from coder.headless.result import SCHEMA
@@ -174,7 +176,9 @@ def events_schema() -> Schema:
 
 def config_schema() -> Schema:
     """Of the configuration file, for editors that complete and check TOML by a schema."""
-    return {"$schema": DIALECT, **Settings.model_json_schema(), "title": "coder.config/1"}
+    _, sections = json.schema_components([Settings], ref_template="#/$defs/{name}")
+    whole = sections.pop("Settings")
+    return {"$schema": DIALECT, **whole, "title": "coder.config/1", "$defs": sections}
 
 
 SCHEMAS = {"events": events_schema, "result": result_schema, "config": config_schema}

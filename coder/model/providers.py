@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from msgspec import structs
+
 from coder.errors import UserError
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def choose_provider(settings: "Settings", environ: Mapping[str, str]) -> Provide
         if own is None and listed is None:
             names = ", ".join(sorted({*profiles(), *settings.providers}))
             raise UserError(f"unknown provider {settings.provider!r}", f"known are {names}; or add [providers.NAME]")
-        table = own.model_dump() if own is not None else dict(listed or {})
+        table = structs.asdict(own) if own is not None else dict(listed or {})
         url = check_base_url(table["base_url"], f"providers.{settings.provider}.base_url")
         return _provider(settings.provider, url, table["api"], table["api_key_env"], table["quirks"], environ)
     origin = "base_url" if settings.base_url else "OPENAI_BASE_URL"

@@ -1,6 +1,8 @@
 """Settings that are chosen in the middle of a session: model and effort. Pure; the session says and records them."""
 
-from coder.config import RoleSettings, Settings
+from msgspec import ValidationError, convert, structs
+
+from coder.config import Effort, RoleSettings, Settings
 from coder.errors import UserError
 from coder.session.recorded import Recorded
 
@@ -16,8 +18,8 @@ def choose_model(settings: Settings, model: str) -> Settings:
 def choose_effort(settings: Settings, effort: str) -> Settings:
     """`settings` with another reasoning effort. Raises UserError for a word that is none."""
     try:
-        return _with(settings, "effort", Settings.model_validate({"effort": effort.strip()}).effort)
-    except ValueError:
+        return _with(settings, "effort", convert(effort.strip(), Effort))
+    except ValidationError:
         raise UserError(f"{effort!r} is no effort", "none, low, medium, high or xhigh") from None
 
 
@@ -34,5 +36,5 @@ def _with(settings: Settings, key: str, value: str) -> Settings:
     own = settings.roles.get("coder", RoleSettings())
     roles = dict(settings.roles)
     if getattr(own, key):
-        roles["coder"] = own.model_copy(update={key: value})
-    return settings.model_copy(update={key: value, "roles": roles})
+        roles["coder"] = structs.replace(own, **{key: value})
+    return structs.replace(settings, **{key: value, "roles": roles})

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from coder.agents.agent import make_agent
 from coder.agents.subagents import (
     MAX_FILE,
@@ -82,9 +84,7 @@ def with_tier(settings: Settings, model: Model) -> Settings:
     own = settings.roles.get("summarizer", RoleSettings())
     if own.tier or "flex" not in model.prices or settings.api != "responses":
         return settings
-    return settings.model_copy(
-        update={"roles": {**settings.roles, "summarizer": own.model_copy(update={"tier": "flex"})}}
-    )
+    return structs.replace(settings, roles={**settings.roles, "summarizer": structs.replace(own, tier="flex")})
 
 
 def plan_work(
