@@ -133,7 +133,7 @@ TASK = '[[tasks]]\nid = "a"\nrepository = "r"\ntask = "t"\ncheck = "true"\n'
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ("", "name: Field required"),
+        ("", "name: it is missing"),
         ('name = "s"\ntasks = []', "tasks"),
         ('name = "s"\n' + TASK.replace('"a"', '"../a"'), "tasks.0.id"),
         ('name = "s"\n' + TASK + "other = 1\n", "tasks.0.other"),

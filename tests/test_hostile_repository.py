@@ -53,7 +53,17 @@ def test_nothing_that_lies_in_the_clone_is_imported_or_run(tmp_path: Path) -> No
     probe = "import runpy, pkgutil, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", probe], capture_output=True, text=True, check=True)
     own = {*done.stdout.split(), "antigravity", "this"}
-    names = {"openai", "git", "click", "pydantic", "httpx", "tiktoken", "regex", *sys.stdlib_module_names} - own
+    names = {
+        "openai",
+        "git",
+        "click",
+        "msgspec",
+        "pydantic",
+        "httpx",
+        "tiktoken",
+        "regex",
+        *sys.stdlib_module_names,
+    } - own
     trap = f"open({str(markers)!r} + '/' + __name__, 'w').close()\n"
     root = make_repository(tmp_path / "repo", {"calc.py": CALC, **{f"{name}.py": trap for name in names}})
     for program in ("git", "env", "sh", "python3", "bwrap"):

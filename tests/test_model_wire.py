@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from msgspec import Struct
 
 from coder.config import Settings
-from coder.model import strict_schema
+from coder.model import schema_of, strict_schema
 from coder.model.chat import Assembly as ChatAssembly
 from coder.model.faults import Fault, find_error, from_status
 from coder.model.lanes import Lanes
@@ -184,12 +184,12 @@ def test_a_wish_that_does_not_fit_is_not_begun() -> None:
 # ── schemas and errors ───────────────────────────────────────────────────────────────────────────
 
 
-def test_a_schema_of_pydantic_becomes_strict() -> None:
-    class Inner(BaseModel):
+def test_the_schema_of_a_type_is_strict() -> None:
+    class Inner(Struct):
         path: str
         line: int = 0
 
-    class Outer(BaseModel):
+    class Outer(Struct, kw_only=True):
         """A card."""
 
         kind: Literal["a", "b"] = "a"
@@ -197,7 +197,7 @@ def test_a_schema_of_pydantic_becomes_strict() -> None:
         note: str | None = None
         one: Inner | None = None
 
-    schema = strict_schema(Outer.model_json_schema())
+    schema = schema_of(Outer)
 
     async def ask(client: Any, show: Any) -> None:
         await client.reply(request(tools=(), schema=schema, schema_name="card"))

@@ -222,7 +222,7 @@ def test_a_repository_too_big_to_copy_is_refused(tmp_path: Path) -> None:
 def test_importing_the_sandbox_is_light() -> None:
     source = (
         f"import sys; sys.path.append({str(_PACKAGE)!r}); import coder.sandbox, coder.sandbox.inside.launch\n"
-        "print({'pydantic', 'asyncio', 'typing'} & {*sys.modules})"
+        "print({'msgspec', 'asyncio', 'typing'} & {*sys.modules})"
     )
     ran = subprocess.run([sys.executable, "-I", "-S", "-c", source], capture_output=True, text=True)
     assert ran.stdout == "set()\n", ran.stderr

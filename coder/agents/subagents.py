@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec import Meta, Struct, ValidationError
+from msgspec.json import decode
 
 from coder import prompts
 from coder.agents.agent import make_agent
-from coder.agents.tool import explain
 from coder.agents.wrap import clip, wrap
 from coder.config import Settings
 from coder.errors import CoderError
 from coder.events import Emit, Notice, SubagentFinished, SubagentStarted
 from coder.model.client import Client
 from coder.model.messages import Reply, Request, user_message
-from coder.model.strict import strict_schema
+from coder.model.strict import schema_of
 from coder.text import redact
 from coder.values import TriageCard, TriageCause
 
@@ -38,13 +38,11 @@ _ids = itertools.count(1)
 Shape = TypeVar("Shape", bound="Answer")
 
 
-class Answer(BaseModel):
+class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     """A structured reply: unknown fields refused, so that a model's improvisation is seen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class FileSummary(Answer):
+class FileSummary(Answer, frozen=True):
     path: str
     purpose: str
     names: list[str]
@@ -52,22 +50,22 @@ class FileSummary(Answer):
     pitfalls: list[str]
 
 
-class Summaries(Answer):
+class Summaries(Answer, frozen=True):
     files: list[FileSummary]
 
 
-class Selection(Answer):
+class Selection(Answer, frozen=True):
     best: list[int]
 
 
-class Place(Answer):
+class Place(Answer, frozen=True):
     path: str
     line: int
 
 
-class Triage(Answer):
+class Triage(Answer, frozen=True):
     cause: Literal["change", "wrong_test", "environment", "flaky", "timeout", "unrelated", "unknown"]
-    confidence: Annotated[float, Field(ge=0, le=1)]
+    confidence: Annotated[float, Meta(ge=0, le=1)]
     quotes: list[str]
     places: list[Place]
     next_step: str
@@ -98,7 +96,7 @@ class Helpers:
             model=agent.model,
             instructions=agent.instructions,
             input=(user_message(text),),
-            schema=strict_schema(shape.model_json_schema()),
+            schema=schema_of(shape),
             schema_name=prompt,
             effort=agent.effort,
             max_output=agent.max_output,
@@ -124,9 +122,9 @@ def _parse(reply: Reply, shape: type[Shape]) -> Shape:
     if reply.finish != "completed":
         raise Unusable(f"the reply ended with {reply.finish}")
     try:
-        return shape.model_validate_json(reply.text)
+        return decode(reply.text, type=shape, strict=False)
     except ValidationError as error:
-        raise Unusable(f"the reply is not of its schema ({explain(error, 1)})") from None
+        raise Unusable(f"the reply is not of its schema ({clip(str(error), 200)})") from None
     except (ValueError, RecursionError):
         raise Unusable("the reply is not JSON") from None
 
@@ -136,7 +134,7 @@ def _parse(reply: Reply, shape: type[Shape]) -> Shape:
 
 def summarizer_version() -> str:
     """Changes whenever another summary would be asked for: a digest of the prompt and of the reply's schema."""
-    asked = prompts.load("subagents/summarizer") + json.dumps(Summaries.model_json_schema(), sort_keys=True)
+    asked = prompts.load("subagents/summarizer") + json.dumps(schema_of(Summaries), sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()[:12]
 
 

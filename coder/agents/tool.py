@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from msgspec import Struct, ValidationError, json
 
 from coder import prompts
 from coder.agents.wrap import clip
@@ -14,7 +14,7 @@ from coder.context.withheld import NO_RULES, Rules, withheld
 from coder.errors import ToolError
 from coder.events import Emit
 from coder.model.messages import ToolCall, ToolSpec
-from coder.model.strict import strict_schema
+from coder.model.strict import schema_of
 from coder.repo.draft import Draft
 from coder.values import ContextPlan
 
@@ -24,10 +24,8 @@ R = TypeVar("R")
 MAX_ARGUMENTS = 100_000  # characters of JSON; an edit is free text and bounded by the output limit instead
 
 
-class Arguments(BaseModel):
+class Arguments(Struct, frozen=True, forbid_unknown_fields=True):
     """What a tool takes. Optional fields are nullable: a strict schema has the model name every one of them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class MalformedCall(ToolError):
@@ -99,25 +97,17 @@ class Tool:
 
 @cache
 def _spec(name: str, arguments: type[Arguments] | None) -> ToolSpec:
-    schema = strict_schema(arguments.model_json_schema()) if arguments else None
+    schema = schema_of(arguments) if arguments else None
     return ToolSpec(name, prompts.load(f"tools/{name}"), schema)
 
 
 def parse_arguments(arguments: type[Arguments], text: str) -> Arguments:
-    """Never repaired, never guessed: what does not fit goes back. pydantic's parser has its own depth limit."""
+    """Never repaired, never guessed: what does not fit goes back. Only a number or a flag may stand in quotes."""
     if len(text) > MAX_ARGUMENTS:
         raise MalformedCall(f"the arguments are longer than {MAX_ARGUMENTS} characters")
     try:
-        return arguments.model_validate_json(text)
+        return json.decode(text, type=arguments, strict=False)
     except ValidationError as error:
-        raise MalformedCall(explain(error)) from None
+        raise MalformedCall(clip(str(error), 1_000)) from None
     except (ValueError, RecursionError):
         raise MalformedCall("the arguments are not valid JSON") from None
-
-
-def explain(error: ValidationError, most: int = 5) -> str:
-    """The first few faults, a line each, without the input that caused them."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    lines = [f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in faults[:most]]
-    more = [f"and {len(faults) - most} more"] if len(faults) > most else []
-    return clip("\n".join(lines + more), 1_000)

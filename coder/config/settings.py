@@ -4,10 +4,12 @@ Outside data is parsed here once: unknown keys and values of another type are re
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import Meta, Struct
 from msgspec.structs import fields
+
+from coder.config.faults import is_table, plain_type
 
 Effort = Literal["none", "low", "medium", "high", "xhigh"]
 Role = Literal["coder", "summarizer", "selector", "triager"]
@@ -130,11 +132,11 @@ FROM_PROJECT = ("context", "test", "model", "subagent_model", "effort")
 NOT_FROM_PROJECT = tuple(sorted({field.name for field in fields(Settings)} - set(FROM_PROJECT)))
 
 
-def known_keys(section: type[Section] = Settings, prefix: str = "") -> list[str]:
+def known_keys(section: type[Struct] = Settings, prefix: str = "") -> list[str]:
     """Every dotted key of the tree, for completion, help and "nearest known key"."""
     keys = []
     for field in fields(section):
-        if is_section(field.type):
+        if is_table(field.type):
             keys += known_keys(field.type, f"{prefix}{field.name}.")
         else:
             keys.append(f"{prefix}{field.name}")
@@ -145,20 +147,11 @@ def annotation(key: str) -> Any:
     """The type of the setting `key` without what is said of it, or None where there is none of this name."""
     section: Any = Settings
     for part in key.split("."):
-        if is_section(section):
+        if is_table(section):
             section = next((plain_type(field.type) for field in fields(section) if field.name == part), None)
         else:  # a table of named ones: the type of its values
             section = next(iter(get_args(section)[1:]), None)
     return section
-
-
-def is_section(kind: Any) -> TypeGuard[type[Section]]:
-    return isinstance(kind, type) and issubclass(kind, Section)
-
-
-def plain_type(kind: Any) -> Any:
-    """A type without its bounds and its sentence."""
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def meaning(kind: Any) -> str:

@@ -12,47 +12,48 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec import Meta, Struct, convert
 
+from coder.config.faults import find_fault
 from coder.errors import UserError
 from coder.verify.commands import parse_command
 
 MAX_BYTES = 1_000_000
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")]
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$(?!\n)")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Part(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file."""
 
 
-class Task(_Part):
+class Task(_Part, frozen=True):
     """`check` decides: it runs in the sandbox on what the run left, with `check_files` laid over it, and 0 is
     success. `test` are the commands that the run itself may test with."""
 
     id: Id
     repository: str
-    task: str = Field(min_length=1)
+    task: Annotated[str, Meta(min_length=1)]
     check: str
     check_files: str = ""
     test: tuple[str, ...] = ()
 
 
-class Configuration(_Part):
+class Configuration(_Part, frozen=True):
     """`set` holds settings by dotted key or as tables, as in the configuration file."""
 
     name: Id
     set: Mapping[str, Any] = {}
 
 
-class Suite(_Part):
+class Suite(_Part, frozen=True):
     """`max_cost` (USD) and `timeout` (seconds) are of one trial; `repeat` is how often each task is tried."""
 
     name: Id
-    tasks: tuple[Task, ...] = Field(min_length=1, max_length=10_000)
+    tasks: Annotated[tuple[Task, ...], Meta(min_length=1, max_length=10_000)]
     configurations: tuple[Configuration, ...] = (Configuration(name="default"),)
-    repeat: int = Field(1, ge=1, le=100)
-    timeout: float = Field(600.0, gt=0, le=86_400)
-    max_cost: float = Field(0.5, ge=0, le=1_000)
+    repeat: Annotated[int, Meta(ge=1, le=100)] = 1
+    timeout: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
+    max_cost: Annotated[float, Meta(ge=0, le=1_000)] = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,12 @@ def load_suite(path: Path) -> Loaded:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-        suite = Suite.model_validate(tomllib.loads(raw.decode("utf-8")))
+        table = tomllib.loads(raw.decode("utf-8"))
+        if fault := find_fault(Suite, table):
+            raise UserError(f"{path}: {'.'.join(fault.path)}: {fault.what}", "see `coder eval --help`")
+        suite = convert(table, Suite)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}", "name the TOML file of a suite") from None
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, fault["loc"]))
-        raise UserError(f"{path}: {field}: {fault['msg']}", "see `coder eval --help`") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: {error}", "a suite is a TOML file") from None
     if len(raw) > MAX_BYTES:

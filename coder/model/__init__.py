@@ -15,7 +15,7 @@ from coder.model.messages import (
     user_message,
 )
 from coder.model.retry import Timeouts
-from coder.model.strict import strict_schema
+from coder.model.strict import schema_of, strict_schema
 
 __all__ = [
     "TOO_LONG",
@@ -31,6 +31,7 @@ __all__ = [
     "Total",
     "assistant_message",
     "message_text",
+    "schema_of",
     "strict_schema",
     "tool_output",
     "user_message",

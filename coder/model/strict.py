@@ -6,6 +6,8 @@ Source: the "Structured outputs" guide of the API (supported schemas). Values in
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct, json
+
 Schema = dict[str, Any]
 
 # Keywords that strict schemas refuse. What they would have checked is checked again where the reply is parsed.
@@ -13,6 +15,13 @@ _REFUSED = frozenset(
     {"default", "examples", "title", "minLength", "maxLength", "not", "if", "then", "else"}
     | {"dependentRequired", "dependentSchemas"}
 )
+
+
+def schema_of(kind: type[Struct]) -> Schema:
+    """The strict schema of objects that are read as `kind`."""
+    _, parts = json.schema_components([kind], ref_template="#/$defs/{name}")
+    whole = parts.pop(kind.__name__)
+    return strict_schema({**whole, "$defs": parts} if parts else whole)
 
 
 def strict_schema(schema: Mapping[str, Any]) -> Schema:
@@ -26,7 +35,7 @@ def _strict(node: Any) -> Any:
         return [_strict(each) for each in node]
     if not isinstance(node, dict):
         return node
-    if len(node.get("allOf", ())) == 1:  # how pydantic writes a reference with a description beside it
+    if len(node.get("allOf", ())) == 1:  # a reference with a description beside it
         node = {**node["allOf"][0], **{key: value for key, value in node.items() if key != "allOf"}}
     if "oneOf" in node:
         node = {

@@ -1,10 +1,9 @@
 """The past as events, so that a face can show a resumed session. Built from the record; text comes whole."""
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from msgspec import ValidationError, convert
 
 from coder.agents.tool import MalformedCall
 from coder.events import (
@@ -141,12 +140,7 @@ def _landed(kind: str, record: Json) -> Iterator[Event]:
 def _read(kind: Any, found: object, otherwise: Value) -> Value:
     """A recorded value of type `kind`; `otherwise` where the record does not hold one."""
     try:
-        value: Value = _adapter(kind).validate_python(found)
+        value: Value = convert(found, kind)
         return value
     except ValidationError:
         return otherwise
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)

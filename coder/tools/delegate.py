@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 
 from coder.agents.tool import Arguments, Desk, Tool
 from coder.agents.wrap import wrap
@@ -14,10 +14,10 @@ MAX_CANDIDATES = 300
 MAX_CHARACTERS = 400_000  # of all files together: what one round of summaries may read
 
 
-class Delegate(Arguments):
+class Delegate(Arguments, frozen=True):
     job: Literal["summarize", "find"]
-    paths: Annotated[list[str], Field(max_length=MAX_FILES)]
-    question: Annotated[str | None, Field(max_length=2_000)] = None
+    paths: Annotated[list[str], Meta(max_length=MAX_FILES)]
+    question: Annotated[str, Meta(max_length=2_000)] | None = None
 
 
 async def _delegate(asked: Delegate, desk: Desk) -> str:

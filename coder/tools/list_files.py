@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta
 
 from coder.agents.tool import Arguments, Desk, Tool
 from coder.errors import ToolError
@@ -14,8 +14,8 @@ from coder.tools.draft_files import matching_files, why_hidden
 MAX_LISTED = 300
 
 
-class ListFiles(Arguments):
-    paths: Annotated[list[str] | None, Field(max_length=20)] = None
+class ListFiles(Arguments, frozen=True):
+    paths: Annotated[list[str], Meta(max_length=20)] | None = None
 
 
 async def _list(asked: ListFiles, desk: Desk) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta
 
 from coder.agents.tool import Arguments, Desk, Tool
 from coder.agents.wrap import wrap
@@ -13,14 +13,14 @@ MAX_CHARACTERS = 80_000  # of one call: about 20,000 tokens
 MAX_LINE = 4_000
 
 
-class Piece(Arguments):
+class Piece(Arguments, frozen=True):
     path: str
-    first: Annotated[int | None, Field(ge=1)] = None
-    last: Annotated[int | None, Field(ge=1)] = None
+    first: Annotated[int, Meta(ge=1)] | None = None
+    last: Annotated[int, Meta(ge=1)] | None = None
 
 
-class ReadFiles(Arguments):
-    files: Annotated[list[Piece], Field(min_length=1, max_length=20)]
+class ReadFiles(Arguments, frozen=True):
+    files: Annotated[list[Piece], Meta(min_length=1, max_length=20)]
 
 
 async def _read(asked: ReadFiles, desk: Desk) -> str:

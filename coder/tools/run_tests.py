@@ -7,7 +7,7 @@ from coder.errors import ToolError
 MAX_REPORT = 12_000  # characters: about 3,000 tokens
 
 
-class RunTests(Arguments):
+class RunTests(Arguments, frozen=True):
     pass
 
 

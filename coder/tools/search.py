@@ -13,7 +13,7 @@ from itertools import islice
 from math import prod
 from typing import Annotated, Any
 
-from pydantic import Field
+from msgspec import Meta
 
 from coder.agents.tool import Arguments, Desk, Tool
 from coder.context.withheld import is_binary
@@ -31,11 +31,11 @@ SECONDS = 5.0
 PORTION = 8_000_000  # bytes read at a time
 
 
-class Search(Arguments):
-    pattern: Annotated[str, Field(min_length=1, max_length=MAX_PATTERN)]
+class Search(Arguments, frozen=True):
+    pattern: Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN)]
     regex: bool | None = None
     ignore_case: bool | None = None
-    paths: Annotated[list[str] | None, Field(max_length=20)] = None
+    paths: Annotated[list[str], Meta(max_length=20)] | None = None
 
 
 async def _search(asked: Search, desk: Desk) -> str:
