@@ -145,6 +145,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 # "codr": tells a file of coder from any other SQLite file. See https://www.sqlite.org/pragma.html#pragma_application_id
 _APPLICATION_ID = 0x636F6472
+BUSY_SECONDS = 5.0  # that another process's hold is waited for
 
 
 def open_database(path: Path, schema: str, version: int, *, check: bool = False) -> sqlite3.Connection:
@@ -202,7 +203,7 @@ def _open_database(path: Path, schema: str, version: int, check: bool) -> sqlite
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, 0o600)
     os.close(descriptor)
-    connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]

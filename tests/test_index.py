@@ -116,6 +116,17 @@ def test_an_index_that_another_process_writes_is_left_as_it_is(tmp_path: Path):
         assert index.tokens(["a"]) == {"a": 1}
 
 
+def test_a_plan_is_the_same_while_the_index_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = project(tmp_path)
+    first = plan_of(root, "draw", 2_000)
+    path = tmp_path / "cache" / "context.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.executescript("DELETE FROM facts; DELETE FROM symbols; BEGIN IMMEDIATE")
+        monkeypatch.setattr("coder.store.BUSY_SECONDS", 0.05)
+        plan = plan_of(root, "draw", 2_000)
+    assert (plan.entries, plan.notes) == (first.entries, (f"the index is not kept: {path} cannot be written",))
+
+
 # ── behind a session ─────────────────────────────────────────────────────────────────────────────
 
 

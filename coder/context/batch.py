@@ -5,6 +5,7 @@ request and kept in memory.
 """
 
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ def _answers(trees: "_Trees", line: str) -> Iterator[dict[str, Any]]:
         with open(request["query_file"], "rb") as file:
             query = file.read(MAX_QUERY_BYTES).decode("utf-8", "replace")
         tree = trees.get(root)
-    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
+    except (OSError, ValueError, KeyError, TypeError, UserError, sqlite3.Error) as error:
         yield {"end": True, "error": str(error), "index_s": 0.0, "query_s": 0.0}
         return
     ready = time.perf_counter()

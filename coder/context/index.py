@@ -101,7 +101,8 @@ class Index:
     ) -> list[File]:
         """Read what is not known yet, in worker processes and in the order given; returns what is left.
 
-        Where all of it should take longer than `patience` seconds only a first glance is taken.
+        Where all of it should take longer than `patience` seconds only a first glance is taken. Raises OperationalError
+        where it cannot be kept: what is read is looked up later.
         """
         missing = self._missing(files)
         if not missing:
@@ -187,7 +188,8 @@ class Index:
         return found
 
     def keep_tokens(self, counts: Mapping[str, int]) -> None:
-        with self._transaction() as database:
+        """Remember counts, if that can be done now."""
+        with contextlib.suppress(sqlite3.OperationalError), self._transaction() as database:
             rows = (_summed(oid, tokens) for oid, tokens in counts.items())
             database.executemany("INSERT OR REPLACE INTO tokens VALUES (?,?,?)", rows)
 
@@ -198,7 +200,8 @@ class Index:
         return _sound(row)[1] if row else None
 
     def keep_history(self, head: str, commits: str, keep: int = 64) -> None:
-        with self._transaction() as database:
+        """Remember a history, if that can be done now."""
+        with contextlib.suppress(sqlite3.OperationalError), self._transaction() as database:
             row = head, time.time(), commits, _checksum(head, commits)
             database.execute("INSERT OR REPLACE INTO history VALUES (?,?,?,?)", row)
             database.execute(
@@ -207,19 +210,15 @@ class Index:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Written whole or not at all. A cache that another process holds or that is full is left as it was."""
+        """Written whole or not at all. Raises OperationalError where another process holds it, or the disk is full."""
+        self._database.execute("BEGIN IMMEDIATE")
         try:
-            self._database.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            yield _in_memory()  # which is forgotten at once
-            return
-        with contextlib.suppress(sqlite3.OperationalError):
-            try:
-                yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
+            yield self._database
             self._database.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.OperationalError):  # a full disk has ended it already
+                self._database.execute("ROLLBACK")
+            raise
 
 
 T = TypeVar("T")
