@@ -6,8 +6,9 @@ outsiders read are a schema of their own (`coder.headless.schema`), so these may
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from coder.values import (
     Approval,
@@ -22,8 +23,7 @@ from coder.values import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SessionStarted:
+class SessionStarted(Struct, frozen=True):
     session: str
     root: str
     branch: str
@@ -31,82 +31,70 @@ class SessionStarted:
     sandbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Something the user should know. A warning also ends up in the result."""
 
     text: str
     level: Literal["info", "warning"] = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class TurnStarted:
+class TurnStarted(Struct, frozen=True):
     turn: int
     task: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContextPlanned:
+class ContextPlanned(Struct, frozen=True):
     plan: ContextPlan
 
 
-@dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(Struct, frozen=True):
     step: int
     input_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
+class TextDelta(Struct, frozen=True):
     """A piece of the streamed reply, for display only; `ReplyFinished` has the whole."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyFinished:
+class ReplyFinished(Struct, frozen=True):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepAbandoned:
+class StepAbandoned(Struct, frozen=True):
     """The deltas shown since the step started did not become a reply (a cut stream, a retry)."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolStarted:
+class ToolStarted(Struct, frozen=True):
     call_id: str
     name: str
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolFinished:
+class ToolFinished(Struct, frozen=True):
     call_id: str
     name: str
     ok: bool
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class DraftChanged:
+class DraftChanged(Struct, frozen=True):
     tree: str
     paths: tuple[str, ...]
     patch: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TestStarted:
+class TestStarted(Struct, frozen=True):
     __test__ = False
 
     command: tuple[str, ...]
     on: Literal["base", "draft"]
 
 
-@dataclass(frozen=True, slots=True)
-class TestOutput:
+class TestOutput(Struct, frozen=True):
     """A piece of the command's output, as it came: untrusted, bounded by the sandbox."""
 
     __test__ = False
@@ -114,46 +102,40 @@ class TestOutput:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class TestFinished:
+class TestFinished(Struct, frozen=True):
     __test__ = False
 
     report: TestReport
     on: Literal["base", "draft"]
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceReady:
+class EvidenceReady(Struct, frozen=True):
     evidence: Evidence
     triage: tuple[TriageCard, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SubagentStarted:
+class SubagentStarted(Struct, frozen=True):
     id: str
     role: str
     model: str
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class SubagentFinished:
+class SubagentFinished(Struct, frozen=True):
     id: str
     role: str
     ok: bool
     usage: Usage | None
 
 
-@dataclass(frozen=True, slots=True)
-class UsageRecorded:
+class UsageRecorded(Struct, frozen=True):
     """One call was booked. `session_usd` is the session so far; None when some price is unknown."""
 
     usage: Usage
     session_usd: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class CallFinished:
+class CallFinished(Struct, frozen=True):
     """One try of one call to a model came to its end. `status` is "ok" or what it failed with ("429", "cut").
 
     `usage` is None where nothing was charged; `answered_by` and `tier` are as the server said, "" where it did not.
@@ -171,33 +153,28 @@ class CallFinished:
     tier: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryWaiting:
+class RetryWaiting(Struct, frozen=True):
     seconds: float
     attempt: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalReady:
+class ProposalReady(Struct, frozen=True):
     proposal: Proposal
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     checkpoint: Checkpoint | None
     paths: tuple[str, ...]
     commit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
+class Undone(Struct, frozen=True):
     checkpoint: Checkpoint
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TurnFinished:
+class TurnFinished(Struct, frozen=True):
     status: str
     summary: str
 
@@ -235,8 +212,7 @@ Emit = Callable[[Event], None]
 # ── questions ────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True):
     """Which hunks may land? Answered by a `ReviewDecision`.
 
     `base` gives the content that the proposal began with, by path (None: no such file); `message` is what a commit of
@@ -249,8 +225,7 @@ class Review:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ApproveCommand:
+class ApproveCommand(Struct, frozen=True):
     """May exactly these commands run, in this sandbox? Answered by an `Approval` (True: always).
 
     `origin` says who named them. `why` is not empty where more than a first approval is asked for: other commands
@@ -263,8 +238,7 @@ class ApproveCommand:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ApproveSpending:
+class ApproveSpending(Struct, frozen=True):
     """The next turn is forecast to cost this much. Answered by True or False."""
 
     forecast_usd: float

@@ -1,16 +1,16 @@
 """The words of the design as values that cross rooms. Imports nothing of coder; holds no behaviour but arithmetic."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
 
 # ── changes ──────────────────────────────────────────────────────────────────────────────────────
 
 ChangeKind = Literal["added", "modified", "deleted", "renamed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Hunk:
+class Hunk(Struct, frozen=True):
     """One hunk of a canonical patch. `lines` keep their prefix (space, `-`, `+`, `\\`) and their own line end."""
 
     old_start: int
@@ -29,8 +29,7 @@ class Hunk:
         return sum(line.startswith(b"-") for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class FileDiff:
+class FileDiff(Struct, frozen=True):
     """One file of a canonical patch. Paths are text with surrogate escapes; modes as git prints them, "" if absent.
 
     `header` holds git's own header lines, byte for byte. `protected` says why the path needs a separate yes
@@ -59,8 +58,7 @@ class FileDiff:
 # ── tests ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class TestFailure:
+class TestFailure(Struct, frozen=True):
     """One failed test as its runner reported it. `name` identifies it across runs; `line` is 0 when unknown."""
 
     __test__ = False
@@ -73,8 +71,7 @@ class TestFailure:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TestReport:
+class TestReport(Struct, frozen=True):
     """One run of one command on one tree. `exit_code` is None when the run timed out or was killed."""
 
     __test__ = False
@@ -101,8 +98,7 @@ class TestReport:
 TestStatus = Literal["passed", "failed", "not_run"]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What the tests say of a draft: the reports on it and on its base, and the difference by test name."""
 
     status: TestStatus = "not_run"
@@ -119,8 +115,7 @@ class Evidence:
 TriageCause = Literal["change", "wrong_test", "environment", "flaky", "timeout", "unrelated", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class TriageCard:
+class TriageCard(Struct, frozen=True):
     """One cluster of failures and what is thought to be behind it. `source` is "model" or "rules"."""
 
     title: str
@@ -139,8 +134,7 @@ class TriageCard:
 ContextMode = Literal["full", "part", "outline", "summary", "name"]
 
 
-@dataclass(frozen=True, slots=True)
-class ContextEntry:
+class ContextEntry(Struct, frozen=True):
     """One file of the plan. `ranges` are 1-based inclusive lines (mode "part" only); `text` is what is shown."""
 
     path: str
@@ -152,16 +146,14 @@ class ContextEntry:
     blob: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(Struct, frozen=True):
     """A file that never reaches a request, and why."""
 
     path: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContextPlan:
+class ContextPlan(Struct, frozen=True):
     """What the model sees of the repository. Prices in USD; None when the model's price is unknown.
 
     `unread` of `files` the index had not read yet: they were judged by their names alone. `notes` are for the user."""
@@ -180,8 +172,7 @@ class ContextPlan:
 # ── money ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Tokens and price of one call, or of several added up. Cached tokens are part of the input,
     reasoning tokens part of the output. `usd` is None when the price is unknown; `estimated` marks a call whose
     usage never arrived and which is booked at its worst case. `predicted_tokens` were expected to be cached."""
@@ -215,8 +206,7 @@ class Usage:
 # ── proposal and review ──────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """The diff from snapshot to draft (both tree ids), by file and hunk, with what supports it."""
 
     snapshot: str
@@ -230,8 +220,7 @@ class Proposal:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """A remark on one hunk (`hunk` is its position in the file, -1 for the whole file)."""
 
     path: str
@@ -239,25 +228,23 @@ class Comment:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewDecision:
+class ReviewDecision(Struct, frozen=True):
     """The answer to a proposal: positions of the accepted hunks by path.
 
     A file without hunks (a pure rename, a mode change, an empty file) is accepted as position 0.
     `edited` maps (path, position) to a hunk the user rewrote by hand.
     """
 
-    accepted: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    accepted: Mapping[str, frozenset[int]] = {}
     comments: tuple[Comment, ...] = ()
-    edited: Mapping[tuple[str, int], bytes] = field(default_factory=dict)
+    edited: Mapping[tuple[str, int], bytes] = {}
     commit_message: str = ""
 
     def takes_nothing(self) -> bool:
         return not any(self.accepted.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True):
     """The answer to "may this command run?": no, once, in this session, or always for exactly these words.
 
     `reason` is what the user says beside a no; the model is told.
@@ -275,8 +262,7 @@ class Approval:
         return answer if isinstance(answer, Approval) else cls("always" if answer is True else "no")
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """What an applied proposal replaced; `undo` restores it. `when` is seconds since the epoch.
 
     `warnings` are set only on the one that `apply` or `undo` returns.

@@ -1,8 +1,7 @@
 """The answer of a run without a person: everything or nothing, and what takes more than a run's own word."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from coder.errors import Exit, Refused
 from coder.session.policy import MANY_DELETIONS, decide, edits_own_tests, is_allowed

@@ -1,12 +1,12 @@
 """The patch as values and back: exact bytes, any accepted subset applies, split and edited hunks too."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import unidiff
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from coder.repo.diff import edit_hunk, joined, lines_of, parse_patch, render, select, split
 from coder.repo.patch import PatchRefused, resolve

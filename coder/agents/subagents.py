@@ -9,11 +9,12 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError
 from msgspec.json import decode
+from msgspec.structs import replace
 
 from coder import prompts
 from coder.agents.agent import make_agent

@@ -9,7 +9,8 @@ money and more distraction. The caller bounds the budget by what the model reall
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.config import ContextSettings
 from coder.context.behind import Behind

@@ -7,7 +7,8 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.errors import UserError
 from coder.model.budget import Budget, Reservation

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from coder.errors import ApiError
 from coder.events import CallFinished, Emit, Notice, RetryWaiting, StepAbandoned, UsageRecorded
 from coder.model import chat, faults, responses
@@ -236,7 +238,7 @@ class Client:
                 reservation, assembly, model, Fault("interrupted", "final", "cancelled", billed=assembly.sent)
             )
             raise
-        usage = replace(usage, predicted_tokens=reservation.call.predicted_tokens)
+        usage = structs.replace(usage, predicted_tokens=reservation.call.predicted_tokens)
         self._accounts.prefixes.learn(request, usage)
         self._book(reservation.settle("ok", usage, assembly.tier))
         self._tell_end(reservation, "ok", usage, reply)

@@ -5,8 +5,9 @@ Pure; bytes are kept. It reads what git wrote and never what a model wrote: for 
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from os import fsdecode
+
+from msgspec.structs import replace
 
 from coder.repo.patch import PatchRefused, Problem, ProblemKind
 from coder.repo.paths import protected

@@ -4,7 +4,9 @@ Pure arithmetic: the section is the prefix that the provider's cache holds, so i
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from coder.model.catalog import Prices
 from coder.values import ContextEntry, ContextPlan

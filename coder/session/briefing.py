@@ -4,9 +4,8 @@ The conversation is append-only, so that the provider's prompt cache keeps hitti
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from coder.agents.compaction import Scale
 from coder.agents.loop import usable_input
@@ -182,7 +181,7 @@ class Briefing:
         model = self._model
         cap = int(usable_input(model) / self.scale.ratio) - BESIDE
         room = min(most or self.settings.context.budget, cap)
-        return structs.replace(self.settings.context, budget=max(room, 1 if most else 1_000))
+        return replace(self.settings.context, budget=max(room, 1 if most else 1_000))
 
     def pin(self, path: str) -> None:
         self.pinned = (*(each for each in self.pinned if each != path), path)

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import to_builtins
 
 from coder.session.record import Items
 from coder.values import ContextEntry, ContextPlan
@@ -166,7 +168,7 @@ def _words(value: object) -> tuple[str, ...]:
 
 def plan_object(plan: ContextPlan) -> Json:
     """A plan as JSON, without the texts: they stand in the conversation."""
-    entries = [{**asdict(entry), "text": ""} for entry in plan.entries]
+    entries = [{**to_builtins(entry), "text": ""} for entry in plan.entries]
     return {"budget": plan.budget, "total_tokens": plan.total_tokens, "entries": entries}
 
 

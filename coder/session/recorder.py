@@ -1,8 +1,10 @@
 """What of a session is kept as it happens: a sink of events before the face's own. A full disk costs only that."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from typing import Any
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from coder.events import Emit, Event, EvidenceReady, Notice, ProposalReady, StepStarted
 from coder.session.record import Items, Record
@@ -34,7 +36,7 @@ class Recorder:
             case StepStarted():
                 self.keep_items()
             case EvidenceReady(evidence, triage):
-                self.note("evidence", evidence=asdict(slim(evidence)), triage=[asdict(card) for card in triage])
+                self.note("evidence", evidence=to_builtins(slim(evidence)), triage=to_builtins(triage))
             case ProposalReady(proposal):
                 self.note(
                     "proposal",

@@ -1,6 +1,6 @@
 """A proposal whose files changed while it was reviewed, made anew on what is there now. Nothing is overwritten."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from coder.repo.merge import merge3
 from coder.repo.repository import FileState, Repository

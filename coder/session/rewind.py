@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from coder.errors import CoderError
 from coder.events import Undone
@@ -68,7 +69,7 @@ async def undo_in(means: Means, work: Callable[[], tuple[Checkpoint, ...]]) -> t
         means.edits.pop(checkpoint, None)
         means.applied.pop(checkpoint, None)
     for done in made:
-        means.recorder.note("undone", checkpoint=asdict(done), paths=done.paths, undoes=gone)
+        means.recorder.note("undone", checkpoint=to_builtins(done), paths=done.paths, undoes=gone)
         means.emit(Undone(done, done.paths))
     return made
 

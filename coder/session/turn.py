@@ -1,8 +1,9 @@
 """One turn: from the task to what landed. What outlives it is in its `Means`, which the session owns."""
 
 import asyncio
-from dataclasses import asdict
 from functools import partial
+
+from msgspec import to_builtins
 
 from coder import prompts
 from coder.agents.agent import Agent, make_agent
@@ -282,7 +283,7 @@ class Turn:
             means.applied[checkpoint.id] = trees
         patch = means.edits[checkpoint.id] = redact(landed.patch.decode("utf-8", "replace"))
         facts = {"paths": paths, "commit": landed.commit, "patch": patch, "trees": trees}
-        means.recorder.note("applied", checkpoint=asdict(checkpoint), **facts)
+        means.recorder.note("applied", checkpoint=to_builtins(checkpoint), **facts)
         means.emit(Applied(checkpoint, paths, landed.commit))
 
 

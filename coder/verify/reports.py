@@ -1,9 +1,10 @@
 """From a finished command to a TestReport: the machine-readable report where there is one, else its output."""
 
-import dataclasses
 import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+
+from msgspec import structs
 
 from coder.sandbox.values import CommandResult
 from coder.text import redact
@@ -118,11 +119,11 @@ def _located(root: Path, failure: TestFailure) -> TestFailure:
         parts[-1] = parts[-1].partition(".")[0]
         tries = ("/".join([*parts[start:], file]) for start in range(len(parts)))
         file = next((path for path in tries if (root / path).exists()), file)
-    return dataclasses.replace(failure, file=file, trace=trace)
+    return structs.replace(failure, file=file, trace=trace)
 
 
 def _redacted(failure: TestFailure, secrets: tuple[str, ...]) -> TestFailure:
-    return dataclasses.replace(failure, message=redact(failure.message, secrets), trace=redact(failure.trace, secrets))
+    return structs.replace(failure, message=redact(failure.message, secrets), trace=redact(failure.trace, secrets))
 
 
 def read_log(text: str) -> Outcome | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from msgspec import structs
+
 from coder.config import Settings
 from coder.events import Emit, TestFinished, TestOutput, TestStarted
 from coder.repo.repository import Repository
@@ -178,7 +180,7 @@ def _weigh(tree: str, runs: Sequence[_Run]) -> Evidence:
 def by_itself(evidence: Evidence) -> Evidence:
     """The evidence of a tree that was compared with itself: there is no change that a failure could be older than."""
     failed = any(report.failed for report in evidence.reports)
-    return dataclasses.replace(evidence, status="failed", preexisting=()) if failed else evidence
+    return structs.replace(evidence, status="failed", preexisting=()) if failed else evidence
 
 
 def _good(run: _Run) -> bool:

@@ -1,11 +1,12 @@
 """Reports and logs that an earlier run left behind, as TestReports. A file that is none is told by its name."""
 
-import dataclasses
 import hashlib
 import stat
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
+
+from msgspec import structs
 
 from coder.errors import UserError
 from coder.text import redact
@@ -33,7 +34,7 @@ def read_saved(
         if not junit:
             found.append(_from_log(name, path, text, secrets))
         elif not found[0].log:
-            found[0] = dataclasses.replace(found[0], log=str(path), log_sha256=_digest(text))
+            found[0] = structs.replace(found[0], log=str(path), log_sha256=_digest(text))
     return tuple(found)
 
 
@@ -98,7 +99,7 @@ def _from_log(name: str, path: Path, text: str, secrets: Collection[str]) -> Tes
 def _report(outcome: Outcome, log: str, digest: str, secrets: Collection[str]) -> TestReport:
     known = tuple(secrets)
     failures = [
-        dataclasses.replace(each, message=redact(each.message, known), trace=redact(each.trace, known))
+        structs.replace(each, message=redact(each.message, known), trace=redact(each.trace, known))
         for each in outcome.failures
     ]
     return TestReport(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from msgspec import structs
+
 from coder.events import (
     Applied,
     ApproveCommand,
@@ -106,7 +108,7 @@ CARD = TriageCard(
     "Let label() count what is seen, not code points.",
     "model",
 )
-PROPOSAL = replace(
+PROPOSAL = structs.replace(
     proposal_of(PRICES, TEST, CI),
     evidence=FAILED,
     triage=(CARD,),
@@ -150,7 +152,7 @@ TURN = telling(
     ReplyFinished(REPLY),
     EvidenceReady(PASSED, ()),
     UsageRecorded(SPENT, 0.0241),
-    ProposalReady(replace(PROPOSAL, evidence=PASSED, triage=())),
+    ProposalReady(structs.replace(PROPOSAL, evidence=PASSED, triage=())),
     Applied(Checkpoint("k1", 0.0, "the change", ()), ("shop/prices.py", "tests/test_prices.py")),
 )
 TASK = "Round half a cent up in shop/prices.py"

@@ -5,11 +5,12 @@ Pure: no widget, no colour. Every byte of the change is shown or its number said
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
 from typing import Literal
 
+from msgspec.structs import replace
 from rich.cells import cell_len, chop_cells
 
 from coder.amounts import count
