@@ -6,7 +6,7 @@ The session's rooms are imported where they are used: the first frame need not w
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ import click
 from coder.cli.options import Shared, gather
 from coder.cli.setup import PROJECT_FILE, Setup, prepare
 from coder.errors import UserError
-from coder.events import Ask, Emit
+from coder.events import Ask, Emit, Event
 from coder.repo.trust import TrustStore
 from coder.session.commands import SettingRow
-from coder.store import private_dir
+from coder.store import Places, private_dir
 from coder.tui.door import OpenSession, ScreenOptions, TrustQuestion
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def open_screen(ctx: click.Context, task: str, continue_: bool, resume: str) -> 
     setup = prepare(shared)
     session = resumed(setup, continue_, resume)
     openers = partial(reopening, shared)
-    return show(setup, openers(session), task, trust_question(setup), banner(setup), openers)
+    past = partial(past_of, setup.places, session) if session else None
+    return show(setup, openers(session), task, trust_question(setup), banner(setup), openers, past)
 
 
 def resumed(setup: Setup, continue_: bool, resume: str) -> str:
@@ -59,8 +60,12 @@ def show(
     trust: TrustQuestion | None,
     text: str,
     openers: "Callable[[str], Opener] | None" = None,
+    past: Callable[[], Sequence[Event]] | None = None,
 ) -> int:
-    """Run the screen over the session that `opener` opens, and over those that `openers` gives for their ids."""
+    """Run the screen over the session that `opener` opens, and over those that `openers` gives for their ids.
+
+    `past` is told before the session is open.
+    """
     from coder.tui import run_screen
 
     location, settings = setup.repository(), setup.settings
@@ -78,6 +83,7 @@ def show(
         trust=trust,
         warm=(warm_model,),
         places=setup.places,
+        past=past,
         reopen=(lambda id: in_thread(openers(id))) if openers else None,
         settings=lambda: settings_as_rows(setup),
         still=settings.screen.reduced_motion,
@@ -93,6 +99,13 @@ def in_thread(opener: "Opener") -> OpenSession:
         return await asyncio.to_thread(opener, emit, ask)
 
     return open_session
+
+
+def past_of(places: Places, session: str) -> Sequence[Event]:
+    """What a recorded session has been. Blocking."""
+    from coder.session.replay import past_of
+
+    return past_of(places, session)
 
 
 def settings_as_rows(setup: Setup) -> list[SettingRow]:

@@ -1,5 +1,6 @@
 """The past as events, so that a face can show a resumed session. Built from the record; text comes whole."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -21,10 +22,12 @@ from coder.events import (
     Undone,
     UsageRecorded,
 )
-from coder.model.ledger import Total
+from coder.model.ledger import Ledger, Total
 from coder.model.messages import ToolCall, message_text
 from coder.repo.diff import parse_patch
-from coder.session.recorded import Json, plan_of
+from coder.session.record import session_path
+from coder.session.recorded import Json, live_records, plan_of, read_records
+from coder.store import Places
 from coder.tools import ALL
 from coder.values import Checkpoint, Evidence, Proposal, TriageCard, Usage
 
@@ -32,6 +35,16 @@ Value = TypeVar("Value")
 
 _TOOLS = {tool.name: tool for tool in ALL}
 _ARGUMENTS = {"function_call": "arguments", "custom_tool_call": "input"}
+
+
+def past_of(places: Places, session: str) -> tuple[Event, ...]:
+    """The past of a recorded session and what it has cost, read without opening it. Blocking.
+
+    Raises OSError where the record cannot be read.
+    """
+    events = tuple(replay(live_records(read_records(session_path(places, session)))))
+    with contextlib.closing(Ledger(places.state / "ledger.sqlite")) as ledger:
+        return (*events, *spent(ledger.totals("role and model", session=session))) if events else ()
 
 
 def replay(records: Iterable[Json]) -> Iterator[Event]:

@@ -6,7 +6,8 @@ Heavy work (opening the repository, importing the SDK) happens in threads after 
 import asyncio
 import gc
 import os
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, ClassVar
 
@@ -139,19 +140,35 @@ class CoderApp(Hands):
         gc.enable()  # it rested until the first frame
         trust = self.options.trust
         if trust is None:
-            self._open_session()
+            self._go_on()
             return
 
         def answered(yes: bool | None) -> None:
             if yes:
                 trust.remember()
-            self._open_session()
+            self._go_on()
 
         self.push_screen(ask_trust(trust), answered)
 
-    def _open_session(self) -> None:
+    def _go_on(self) -> None:
+        """Open the session; where it has a past, once that is in sight."""
+        if self.options.past is None:
+            self._open_session()
+        else:
+            self.beside(asyncio.create_task(self._tell_past(self.options.past)))
+
+    async def _tell_past(self, past: Callable[[], Sequence[Event]]) -> None:
+        told: Sequence[Event] = ()
+        with suppress(OSError):  # the opening says so
+            told = await asyncio.to_thread(past)
+        if self.is_left:
+            return
+        self._deliver(list(told))
+        self.call_after_refresh(self._open_session, past_is_told=bool(told))
+
+    def _open_session(self, *, past_is_told: bool = False) -> None:
         assert self._bridge is not None
-        self.turns.open(self._bridge.emit, self._bridge.ask)
+        self.turns.open(self._bridge.emit, self._bridge.ask, past_is_told=past_is_told)
 
     async def action_quit(self) -> None:
         await self._leave(0)

@@ -128,7 +128,7 @@ class TrustQuestion:
 @dataclass(frozen=True, slots=True)
 class ScreenOptions:
     """The first frame and the user's taste. `context_cap` is what the status line holds for the cap of the input until
-    the session says it.
+    the session says it. `past` is what the session that goes on has been, told before it is open; blocking.
 
     `keys` are key names by the ids of `coder.tui.keys`. `warm` are imports for the first turn that need not wait for
     it; they run in a thread once the session is open. `reopen` gives what opens the recorded session of an id,
@@ -151,6 +151,7 @@ class ScreenOptions:
     keys: Mapping[str, str] = field(default_factory=dict)
     warm: Sequence[Callable[[], None]] = field(default_factory=tuple)
     places: Places | None = None
+    past: Callable[[], Sequence[Event]] | None = None
     reopen: Callable[[str], OpenSession] | None = None
     settings: Callable[[], Sequence[SettingRow]] | None = None
     still: bool = False

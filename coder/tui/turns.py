@@ -41,18 +41,18 @@ class Turns:
     def running(self) -> bool:
         return self._task is not None
 
-    def open(self, emit: Emit, ask: Ask) -> None:
-        self._opening = asyncio.create_task(self._open(emit, ask))
+    def open(self, emit: Emit, ask: Ask, *, past_is_told: bool = False) -> None:
+        self._opening = asyncio.create_task(self._open(emit, ask, past_is_told))
 
     async def opened(self) -> SessionLike | None:
         """The session, once it is open; None where it could not be opened."""
         await self._settled.wait()
         return self.session
 
-    async def _open(self, emit: Emit, ask: Ask) -> None:
+    async def _open(self, emit: Emit, ask: Ask, past_is_told: bool) -> None:
         try:
             session = await self._open_session(emit, ask)
-            for event in await asyncio.to_thread(session.replay):
+            for event in () if past_is_told else await asyncio.to_thread(session.replay):
                 emit(event)
             self.session = session
         except Exception as error:
