@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from coder.events import (
     Ask,
     ContextPlanned,
     Emit,
+    Event,
     EvidenceReady,
     Notice,
     ReplyFinished,
@@ -167,6 +169,36 @@ def test_a_resumed_session_shows_its_past_and_goes_on() -> None:
         assert text.index("▌ rename it") < text.index("▌ again")
 
     drive(telling(), act, open_session=open_session)
+
+
+def test_the_past_is_shown_once_and_before_the_session_is_open() -> None:
+    past = (TurnStarted(1, "rename it"), ReplyFinished("Renamed."), TurnFinished("done", ""))
+    may_open = asyncio.Event()
+
+    async def open_session(emit: Emit, ask: Ask) -> Scripted:
+        await may_open.wait()
+        session = Scripted(emit, ask, telling(ReplyFinished("Once more.")))
+        session.past = past
+        return session
+
+    async def act(screen: Shown) -> None:
+        await screen.write("again")
+        await screen.sees("Renamed.")
+        may_open.set()
+        assert (await screen.sees("Once more.")).count("Renamed.") == 1
+
+    drive(telling(), act, open_session=open_session, options=replace(PLAIN, past=lambda: past))
+
+
+def test_a_past_that_cannot_be_read_is_left_to_the_opening() -> None:
+    def past() -> tuple[Event, ...]:
+        raise FileNotFoundError
+
+    async def act(screen: Shown) -> None:
+        await screen.write("go on")
+        await screen.sees("done · $0")
+
+    drive(telling(), act, options=replace(PLAIN, past=past))
 
 
 # ── composer ──
