@@ -167,6 +167,11 @@ def test_what_does_not_fit_whole_is_shown_in_less():
     assert "name" in modes.values()
 
 
+def test_where_every_file_is_too_large_the_budget_goes_to_outlines():
+    modes = pack([Candidate(f"f{place}", 0.0, 9_000, 0, 3) for place in range(60)], 2_000, Shapes())
+    assert list(modes.values()).count("outline") > 20
+
+
 def test_outlines_are_worked_out_no_longer_where_many_in_a_row_did_not_fit():
     class Long(Shapes):
         asked = 0

@@ -1,7 +1,9 @@
 """The plan of the window on real repositories: ranking, packing, what is withheld, the same bytes every time."""
 
+import base64
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from coder.context.render import render
+from coder.context.tokens import count_tokens
 from tests.context_kit import PROJECT, modes, plan_of, project, shown
 from tests.repo_tools import PEOPLE, run_git
 
@@ -45,13 +48,23 @@ def test_a_file_that_changes_with_the_likely_one_is_told_by_history(tmp_path: Pa
     assert "changes with watcher.py 5 of 5 times" in reasons
 
 
-@pytest.mark.parametrize("budget", [1_000, 2_500, 4_000, 6_000])
-def test_a_plan_never_exceeds_its_budget(tmp_path: Path, budget: int):
-    from coder.context.tokens import count_tokens
+ODD = {"漢字かな交じり文" * 8: "py", "\x1b[31m" * 20: "py", "👩🏽‍🚀" * 9: "md", "QX7%" * 30: "ts", "plain": "\udcff"}
+LONG_NAMES = {f"{name}/{number}.{suffix}": "x = 1\n" for name, suffix in ODD.items() for number in range(30)}
 
-    plan = plan_of(project(tmp_path), TASK, budget)
+
+@pytest.mark.parametrize("budget", [1_000, 2_500, 4_000, 16_000])
+@pytest.mark.parametrize("files", [PROJECT, LONG_NAMES], ids=["plain", "odd names"])
+def test_a_section_never_exceeds_its_budget(tmp_path: Path, budget: int, files: dict[str, str | bytes]):
+    plan = plan_of(project(tmp_path, files), TASK, budget)
     assert 0 < plan.total_tokens <= budget
-    assert count_tokens(render(plan)) <= budget + 300  # the introduction and the list of the most relevant
+    assert 0 < count_tokens(render(plan)) <= budget
+
+
+def test_data_that_is_denser_than_code_is_counted_exactly(tmp_path: Path):
+    dense = base64.encodebytes(random.Random(1).randbytes(20_000)).decode()
+    root = project(tmp_path, {"key.txt": dense, "calc.py": "x = 1\n"})
+    plan = plan_of(root, TASK, count_tokens(dense) - 100)
+    assert plan.total_tokens <= plan.budget and modes(plan)["key.txt"] != "full"
 
 
 def test_a_file_too_large_is_shown_in_part_around_the_hits(tmp_path: Path):
@@ -133,6 +146,7 @@ import sys
 from pathlib import Path
 from tests.context_kit import plan_of
 from coder.context.render import render
+from coder.context.tokens import count_tokens
 sys.stdout.write(render(plan_of(Path(sys.argv[1]), "FileWatcher starts twice")))
 """
 

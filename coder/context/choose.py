@@ -8,7 +8,7 @@ from coder.context.corpus import Corpus, Document
 from coder.context.excerpt import OUTLINE_LINES, Range, best_ranges, outline_text, part_text
 from coder.context.index import Index
 from coder.context.outline import Symbol
-from coder.context.pack import Candidate, by_value, pack
+from coder.context.pack import Candidate, by_value, name_costs, pack
 from coder.context.rank import Ranking
 from coder.context.reasons import Explainer
 from coder.text import redact
@@ -33,6 +33,7 @@ class Meter(Protocol):
     def text(self, text: str) -> int: ...
     def tags(self, path: str) -> int: ...
     def name(self, path: str) -> int: ...
+    def folder(self, path: str) -> int: ...
 
 
 class Choice:
@@ -67,7 +68,8 @@ class Choice:
         modes = pack(candidates, budget, self, pinned)
         full = [document for document in self._ranked if modes.get(document.path) == "full"]
         shown = self._read(full) if texts else {}
-        costs = {candidate.path: candidate for candidate in candidates}
+        names = name_costs((each for each in candidates if modes.get(each.path) == "name"), (), budget)
+        costs = {each.path: names.get(each.path, each.whole) for each in candidates}
         return tuple(
             self._entry(place, modes[document.path], costs[document.path], shown.get(document.path, ""), explain=texts)
             for place, document in zip(self._order, self._ranked, strict=True)
@@ -84,7 +86,12 @@ class Choice:
         scored = zip(self._order, self._ranked, strict=True)
         rough = [
             Candidate(
-                document.path, self._ranking.scores[place], document.size // 4, 0, self._meter.name(document.path)
+                document.path,
+                self._ranking.scores[place],
+                document.size // 4,
+                0,
+                self._meter.name(document.path),
+                self._meter.folder(document.path),
             )
             for place, document in scored
         ]
@@ -94,7 +101,10 @@ class Choice:
                 ahead.append(self._by_path[candidate.path])
                 left -= candidate.size
         whole = self._meter.whole(ahead, self._read)
-        return [Candidate(each.path, each.score, each.size, whole.get(each.path, 0), each.name) for each in rough]
+        return [
+            Candidate(each.path, each.score, each.size, whole.get(each.path, 0), each.name, each.folder)
+            for each in rough
+        ]
 
     def outline(self, path: str, most: int = OUTLINE_LINES * LINE_TOKENS) -> int:
         if path not in self._outlines:
@@ -131,20 +141,19 @@ class Choice:
                 self._symbols[document.path] = facts.outline() if facts else ()
         return self._symbols[path]
 
-    def _entry(self, place: int, mode: ContextMode, cost: Candidate, text: str, *, explain: bool) -> ContextEntry:
-        document = self._by_path[cost.path]
+    def _entry(self, place: int, mode: ContextMode, tokens: int, text: str, *, explain: bool) -> ContextEntry:
+        """`tokens`: what it costs in full or by name."""
+        document = self._corpus.documents[place]
+        path = document.path
         reasons: tuple[str, ...] = ()
         if explain and mode != "name":
-            symbols = self.symbols(cost.path) if self._explainer.declares(place) else ()
+            symbols = self.symbols(path) if self._explainer.declares(place) else ()
             reasons = self._explainer.reasons(place, symbols)
         ranges: tuple[Range, ...] = ()
-        tokens = cost.name
-        if mode == "full":
-            tokens = cost.whole
-        elif mode == "part":
-            (ranges, text), tokens = self._parts[cost.path], self._part_cost(cost.path)
+        if mode == "part":
+            (ranges, text), tokens = self._parts[path], self._part_cost(path)
         elif mode == "outline":
-            text, tokens = self._outlines[cost.path], self.outline(cost.path)
+            text, tokens = self._outlines[path], self.outline(path)
         elif mode == "summary":
-            text, tokens = self._summaries[document.oid], self.summary(cost.path)
-        return ContextEntry(cost.path, mode, tokens, reasons, ranges, text, document.oid)
+            text, tokens = self._summaries[document.oid], self.summary(path)
+        return ContextEntry(path, mode, tokens, reasons, ranges, text, document.oid)

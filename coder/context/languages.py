@@ -213,10 +213,10 @@ PROSE_SUFFIXES = frozenset(_PROSE.split())
 
 
 def suffix_of(path: str) -> str:
-    """The lower-case extension without its dot, "" if there is none."""
+    """The lower-case extension without its dot, "" if there is none, or none of ASCII (a path may hold any byte)."""
     name = path.rpartition("/")[2]
     stem, dot, suffix = name.rpartition(".")
-    return suffix.lower() if dot and stem else ""
+    return suffix.lower() if dot and stem and suffix.isascii() else ""
 
 
 def language_of(path: str) -> str:

@@ -15,6 +15,7 @@ from coder.values import ContextMode
 LEAST_DIGESTS = 0.015  # of the budget for summaries and outlines: a small one is for code,
 DIGEST_SHARE, DIGEST_START = 0.04, 1_000  # a large one has room for more, counted from so many tokens on
 SUMMARISED_SHARE = 0.08  # of the budget where there are summaries: they were paid for, to be seen
+MUCH_LEFT = 0.25  # of the budget: where all that is not shown is too large, half of what is left is for outlines
 PART_SHARE, MOST_PART = 0.1, 6_000  # of the budget, and tokens, that a part may take
 DIGESTS = 8  # outlines that there is room for: where that is little, they are short
 MOST_MISSES = 20  # files in a row without a fitting outline, after which no more are worked out
@@ -27,13 +28,15 @@ SIZE_POWER, SIZE_OFFSET = 0.85, 200  # a very small file is worth little more th
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A ranked file: its score, its rough size in tokens, what it costs whole (0: it may not be) and by name."""
+    """A ranked file: its score, its rough size in tokens, what it costs whole (0: it may not be) and by name, and what
+    its folder costs, which is spelled once for all names in it."""
 
     path: str
     score: float
     size: int
     whole: int
     name: int
+    folder: int = 0
 
 
 class Forms(Protocol):
@@ -98,12 +101,25 @@ def pack(
     used = _take((value for value in values if value[1] in pinned), budget, part_size, forms, modes)
     used += _take(values, room - used, part_size, forms, modes)
     rest = [candidate for candidate in candidates if candidate.path not in modes]
-    used += _take_digests(rest, min(budget - used, digests), forms, modes)
-    for candidate in rest:
-        if candidate.path not in modes and candidate.name <= budget - used:
-            modes[candidate.path] = "name"
-            used += candidate.name
+    left = budget - used
+    digests = max(digests, left // 2) if left > MUCH_LEFT * budget else digests
+    used += _take_digests(rest, min(left, digests), forms, modes)
+    modes |= dict.fromkeys(name_costs(rest, modes, budget - used), "name")
     return modes
+
+
+def name_costs(candidates: Iterable[Candidate], shown: Collection[str], room: int) -> dict[str, int]:
+    """What each name costs that still fits of those not `shown` otherwise: the first of a folder pays for it."""
+    costs: dict[str, int] = {}
+    folders: set[str] = set()
+    for candidate in candidates:
+        folder = candidate.path.rpartition("/")[0]
+        cost = candidate.name + (candidate.folder if folder not in folders else 0)
+        if candidate.path not in shown and cost <= room:
+            costs[candidate.path] = cost
+            folders.add(folder)
+            room -= cost
+    return costs
 
 
 def _take(values: Iterable[Value], most: int, part_size: int, forms: Forms, modes: dict[str, ContextMode]) -> int:

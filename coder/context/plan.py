@@ -18,6 +18,7 @@ from coder.context.choose import Choice, Read
 from coder.context.corpus import Corpus, Document
 from coder.context.index import File, Index, Progress, with_index
 from coder.context.rank import Ranking, prefer, rank
+from coder.context.render import frame_tokens
 from coder.context.shortlist import Shortlist, short_list
 from coder.context.summaries import Maker, known_summaries
 from coder.context.task import read_task
@@ -26,11 +27,15 @@ from coder.context.tree import Sifted, Source, Tree, load_tree, read_texts, rule
 from coder.context.withheld import Rules
 from coder.repo.trees import not_collecting
 from coder.store import Places
+from coder.text import visible_line
 from coder.values import ContextEntry, ContextPlan, Withheld
 
 FILE_OVERHEAD = 12  # tokens of the tags around a file, beside its path
+ODD_IN_PLAIN_NAMES = 6  # dots, capitals, digits and the like that make no plain name longer than half its letters
+_COMMON = b"abcdefghijklmnopqrstuvwxyz/"
 ESTIMATE_MARGIN = 1.25  # the estimate's error on real repositories, with room to spare
 MOST_BYTES_PER_TOKEN = 6  # no repository of text has more on average (Python code: 4.65)
+LEAST_BYTES_PER_TOKEN = 1.4  # nor less (base64: 1.45): where that fits too, an estimate will do
 
 Count = Callable[[str], int]
 
@@ -156,10 +161,11 @@ def _whole_if_it_fits(
     repository: Source, files: Sequence[File], rules: Rules, task: str, budget: int, exact: bool
 ) -> tuple[tuple[ContextEntry, ...] | None, tuple[Withheld, ...]]:
     """Every file in full, or None when that is more than the budget."""
-    if sum(file.size for file in files) > MOST_BYTES_PER_TOKEN * budget:
+    size, budget = sum(file.size for file in files), budget - frame_tokens(budget)
+    if size > MOST_BYTES_PER_TOKEN * budget:
         return None, ()
     texts, unread = read_texts(repository, files, rules)
-    if not exact:
+    if not exact and size <= LEAST_BYTES_PER_TOKEN * budget:
         entries = whole(files, texts, task, estimate_tokens)
         if ESTIMATE_MARGIN * sum(entry.tokens for entry in entries) <= budget:
             return entries, unread
@@ -205,7 +211,7 @@ def packed(
         return read_texts(repository, documents, rules)[0]
 
     meter = ExactMeter(index)
-    entries = Choice(corpus, ranking, index, meter, read, summaries).entries(budget, pinned)
+    entries = Choice(corpus, ranking, index, meter, read, summaries).entries(budget - frame_tokens(budget), pinned)
     meter.keep()
     return entries
 
@@ -241,7 +247,10 @@ class ExactMeter:
         return path_tokens(path)
 
     def name(self, path: str) -> int:
-        return 2 + len(path.rpartition("/")[2]) // 2 + len(path) // 8  # its folder is spelled once for all in it
+        return 2 + letters_tokens(path.rpartition("/")[2])
+
+    def folder(self, path: str) -> int:
+        return 3 + letters_tokens(path.rpartition("/")[0])
 
     def keep(self) -> None:
         """Remember what was counted."""
@@ -250,7 +259,14 @@ class ExactMeter:
 
 def path_tokens(path: str) -> int:
     """An upper bound for the tags and the name around a file."""
-    return FILE_OVERHEAD + len(path) // 2
+    return FILE_OVERHEAD + letters_tokens(path)
+
+
+def letters_tokens(name: str) -> int:
+    """An upper bound for a name as it is shown: two small letters to a token, all else byte by byte but for a few."""
+    shown = (name if name.isprintable() else visible_line(name)).encode("utf-8", "replace")
+    odd = len(shown.translate(None, _COMMON))
+    return max(len(shown) // 2, (len(shown) + odd) // 2 - ODD_IN_PLAIN_NAMES)
 
 
 def priced(
