@@ -1,5 +1,6 @@
 """One snapshot on its way into a plan: the files that may be shown, their texts, and what the index knows of them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -129,18 +130,22 @@ def _likely(files: Sequence[File], ordered: Sequence[File], task: str, index: In
     terms = {term.number: term.weight for term in read_task(task).terms[:MOST_TERMS]}
     keys = index.holding(terms, MOST_RANKED // 2)
     named = {file.path for file in ordered[: MOST_RANKED // 2]}
-    return [file for file in files if file.path in named or facts_key(file.oid, file.path) in keys]
+    return [file for file in files if file.path in named or (keys and facts_key(file.oid, file.path) in keys)]
 
 
 def likely_first(files: Sequence[File], task: str, changed: Iterable[str] = ()) -> list[File]:
     """The files whose paths hold a word of the task, then code that was `changed` before, other code, the rest."""
     wanted = {word.lower() for word in words(task[:LONG_TASK]) if len(word) > 3} - STOP - GENERIC
     active = frozenset(changed)
-
-    def place(file: File) -> int:
-        path = file.path.lower()
-        if any(word in path for word in wanted):
-            return 0
-        return 3 if not is_code(path) else 1 if file.path in active else 2
-
-    return sorted(files, key=place)
+    speaks = re.compile("|".join(map(re.escape, sorted(wanted))) or "(?!)").search
+    groups: tuple[list[File], ...] = ([], [], [], [])
+    spoken_of, before, other, rest = groups
+    for file in files:
+        path = file.path
+        if speaks(path.lower()):
+            spoken_of.append(file)
+        elif not is_code(path):
+            rest.append(file)
+        else:
+            (before if path in active else other).append(file)
+    return [file for group in groups for file in group]

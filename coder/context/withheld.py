@@ -16,11 +16,14 @@ HEAD_BYTES = 8_000  # how far git looks for a NUL before it calls a file text
 
 # Source: the list of secret files in the project's threat model; the names are those their own tools use.
 _SECRET_NAME = re.compile(
-    r"(?i)\.env(?:\.(?!example$|sample$|template$|dist$).*)?|\.envrc|.*\.env"
-    r"|.*\.(?:pem|key|p12|pfx|jks|keystore|ppk|kdbx|tfstate|tfstate\.backup|kubeconfig|ovpn)"
+    r"(?i)\.env(?:\.(?!example$|sample$|template$|dist$).*)?|\.envrc"
     r"|id_[a-z0-9_-]+|[._]netrc|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd|\.pgpass|\.my\.cnf|\.dockercfg"
-    r"|.*credentials?.*\.json|\.?credentials|kubeconfig|service[-_]?account.*\.json|client_secrets?.*\.json"
+    r"|\.?credentials|kubeconfig|service[-_]?account.*\.json|client_secrets?.*\.json"
     r"|secrets?\.(?:json|ya?ml|toml|ini|env)|\.vault[-_]?pass(?:word)?"
+)
+_SECRET_ENDINGS = (
+    *(".env", ".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".ppk", ".kdbx", ".tfstate", ".tfstate.backup"),
+    *(".kubeconfig", ".ovpn"),
 )
 _SECRET_FOLDER = re.compile(
     r"(?i)(?:^|/)\.(?:aws|ssh|gnupg|azure|gcloud)/|(?:^|/)\.(?:docker/config\.json|kube/config)$"
@@ -52,6 +55,8 @@ class Rules:
 
     def why(self, path: str) -> str:
         """ "" or why the path alone keeps a file from the model."""
+        if not (self._excluded.patterns or self._ignored.patterns):
+            return secret_name(path)
         verdict = self._excluded.match(path)
         if verdict == "ignored":
             return "excluded by you"
@@ -75,7 +80,7 @@ def withheld(path: str, head: bytes, *, size: int = -1, rules: Rules = NO_RULES)
         return why
     if max(size, len(head)) > MAX_FILE_BYTES:
         return f"larger than {MAX_FILE_BYTES // 1024 // 1024} MiB"
-    return content_why(path, head, secrets=not rules.allows_secrets(path))
+    return content_why(path, head, secrets=not rules.allows_secrets(path)) if head else ""
 
 
 def content_why(path: str, head: bytes, *, secrets: bool = True) -> str:
@@ -91,8 +96,10 @@ def content_why(path: str, head: bytes, *, secrets: bool = True) -> str:
 
 def secret_name(path: str) -> str:
     """ "" or that the name of the file is one that holds secrets."""
+    name = path.rpartition("/")[2].lower()
+    named = name.endswith(_SECRET_ENDINGS) or ("credential" in name and name.endswith(".json"))
     hidden = path.startswith(".") or "/." in path
-    if _SECRET_NAME.fullmatch(path.rpartition("/")[2]) or (hidden and _SECRET_FOLDER.search(path)):
+    if named or _SECRET_NAME.fullmatch(name) or (hidden and _SECRET_FOLDER.search(path)):
         return "looks like a secret (by its name)"
     return ""
 

@@ -10,7 +10,8 @@ import shutil
 import stat
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,11 +68,13 @@ def _take(shadow: Shadow) -> Snapshot:
     if not shadow.location.is_on("core.filemode", True):
         wanted.modes = {e.path: e.mode for e in listing.tracked() if e.mode in FILE_MODES and e.stage == "0"}
     seeded = _start_index(shadow)
-    if seeded:
-        _unsettle(shadow, listing, [*wanted.present, *wanted.fixed])
-    _hash(shadow, wanted)
-    tree, files = _write(shadow)
-    doubtful = _not_as_on_disk(shadow, files) if seeded else set()
+    with ThreadPoolExecutor(1) as beside:  # git works in another process meanwhile
+        sizes = beside.submit(_sizes, shadow.location.root, wanted.present) if seeded else None
+        if seeded:
+            _unsettle(shadow, listing, [*wanted.present, *wanted.fixed])
+        _hash(shadow, wanted)
+        tree, files = _write(shadow)
+    doubtful = _not_as_on_disk(files, sizes.result()) if sizes else set()
     if _mend(shadow, wanted, files, doubtful):
         tree, files = _write(shadow)
         if any(file.size == MISSING and file.path not in wanted.fixed for file in files):
@@ -277,21 +280,25 @@ def _write(shadow: Shadow) -> tuple[str, tuple[TreeFile, ...]]:
     return tree, parse_tree(shadow.trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree))
 
 
-def _not_as_on_disk(shadow: Shadow, files: Iterable[TreeFile]) -> set[str]:
+def _sizes(root: Path, paths: Iterable[str]) -> dict[str, int]:
+    """The size of each file that can be looked at, in bytes."""
+    found: dict[str, int] = {}
+    for path in paths:
+        try:
+            found[path] = os.lstat(f"{root}/{path}").st_size
+        except OSError:
+            continue
+    return found
+
+
+def _not_as_on_disk(files: Iterable[TreeFile], sizes: Mapping[str, int]) -> set[str]:
     """Entries taken from the user's index whose object has another size than the file: git had converted it.
 
-    Every conversion of line ends or `$Id$` changes the size; filters, which need not, are found by attribute.
+    Every conversion of line ends or `$Id$` changes the size; filters, which need not, are found by attribute. A file
+    that changed since its size was taken is at worst looked at once more.
     """
-    root = shadow.location.root
-    found: set[str] = set()
-    for file in files:
-        if file.mode in FILE_MODES:
-            try:
-                if os.lstat(f"{root}/{file.path}").st_size != file.size:
-                    found.add(file.path)
-            except OSError:
-                continue
-    return found
+    get = sizes.get
+    return {path for path, mode, _, size in files if get(path, size) != size and mode in FILE_MODES}
 
 
 def _mend(shadow: Shadow, wanted: _Wanted, files: Iterable[TreeFile], doubtful: set[str]) -> bool:
