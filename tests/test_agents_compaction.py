@@ -6,6 +6,7 @@ import pytest
 
 from coder.agents.compaction import Window, compact
 from coder.agents.loop import Limits
+from coder.context.tokens import count_tokens
 from coder.errors import LimitReached
 from coder.model.messages import ToolCall, assistant_message, tool_output, user_message
 from tests.desk import FIX, bench, turn
@@ -40,6 +41,16 @@ def test_a_window_that_has_room_changes_nothing():
     window = Window(10_000, "instructions")
     window.make_room(history, [])
     assert window.compactions == 0 and history == [user_message("task"), *step(1)]
+
+
+def test_what_the_estimate_takes_for_too_long_is_counted_before_it_is_refused():
+    code = "if left:\n        return self.value(left)\n    " * 1_000
+    history = [user_message(code)]
+    exact = count_tokens(code)
+    assert Window(10**6, "").tokens(history) > exact + 100
+    Window(exact + 100, "").make_room(history, [])
+    with pytest.raises(LimitReached, match="does not fit"):
+        Window(exact - 1, "").make_room(history, [])
 
 
 def test_what_cannot_fit_is_said():

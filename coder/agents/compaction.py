@@ -5,18 +5,21 @@ The state of files is never remembered here: it is in the draft, and can be read
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from coder import prompts
 from coder.agents.wrap import clip, wrap
-from coder.context.tokens import estimate_tokens
+from coder.context.tokens import count_tokens, estimate_tokens
 from coder.errors import LimitReached
 from coder.model.messages import Reply, message_text, user_message
 
 KEPT = 0.25  # of the window, for the last steps that stay
 MAX_RATIO = 2.0  # of the provider's count to our estimate: more than this is a mistake of someone's
 MAX_LEDGER = 120_000  # characters of patches that stay verbatim
+ITEM_TOKENS = 10  # around the texts of an item, at most
+
+Count = Callable[[dict[str, Any]], int]
 
 
 class Scale:
@@ -39,8 +42,9 @@ class Window:
         self._fixed = estimate_tokens(fixed)
         self._tokens, self._items = self._fixed, 0
 
-    def tokens(self, history: Sequence[dict[str, Any]]) -> int:
-        new = sum(map(_tokens, history[self._items :]))
+    def tokens(self, history: Sequence[dict[str, Any]], count: Count | None = None) -> int:
+        """About how many the next request has; `count` counts what no provider has counted yet."""
+        new = sum(map(count or _tokens, history[self._items :]))
         if not self._items:
             return int(self._scale.ratio * (self._tokens + new))
         return self._tokens + int(self._scale.ratio * new)
@@ -55,14 +59,20 @@ class Window:
 
     def make_room(self, history: list[dict[str, Any]], edits: Sequence[str]) -> None:
         """Compact `history` in place if it does not fit. Raises LimitReached if it can't be made to fit."""
-        if self.tokens(history) <= self.max_input:
+        if self._fits(history):
             return
         self.shrink(history, edits)
-        if self.tokens(history) > self.max_input:
+        if not self._fits(history):
             raise LimitReached(
                 f"the conversation does not fit the model's {self.max_input} input tokens any more",
                 "start a new session, or lower --context-budget",
             )
+
+    def _fits(self, history: Sequence[dict[str, Any]]) -> bool:
+        """By the estimate, or by an exact count where no provider was seen to count otherwise."""
+        if self.tokens(history) <= self.max_input:
+            return True
+        return self._scale.ratio == 1.0 and self.tokens(history, _exact_tokens) <= self.max_input
 
     def shrink(self, history: list[dict[str, Any]], edits: Sequence[str]) -> bool:
         """Compact `history` in place, whatever its size. False if it has no steps that could go."""
@@ -132,3 +142,22 @@ def _is_output(item: dict[str, Any]) -> bool:
 
 def _tokens(item: dict[str, Any]) -> int:
     return estimate_tokens(json.dumps(item, ensure_ascii=False))
+
+
+def _exact_tokens(item: dict[str, Any]) -> int:
+    """Takes some tenths of a second for a full window, where the estimate takes a few hundredths."""
+    return ITEM_TOKENS + sum(map(count_tokens, _strings(item)))
+
+
+def _strings(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in value.values():
+                yield from _strings(each)
+        case list():
+            for each in value:
+                yield from _strings(each)
+        case _:
+            pass
