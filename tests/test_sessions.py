@@ -134,9 +134,9 @@ def test_the_past_is_told_as_events(user: User, server: FakeOpenAI):
     user.options = SessionOptions(checks=CheckOptions(commands=(UNITTEST,)))
     user.turns("one", "mend add")
     kinds = (
-        TurnStarted, ToolStarted, ToolFinished, EvidenceReady, ProposalReady, Applied, TurnFinished,
+        TurnStarted, ToolStarted, ToolFinished, ReplyFinished, EvidenceReady, ProposalReady, Applied, TurnFinished,
     )  # fmt: skip
-    lived = [event for event in user.events if isinstance(event, kinds)]
+    lived = [event for event in user.events if isinstance(event, kinds) and event != ReplyFinished("")]
 
     async def past(session: Session) -> list[object]:
         return list(session.replay())

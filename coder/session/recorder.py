@@ -36,8 +36,10 @@ class Recorder:
             case StepStarted():
                 self.keep_items()
             case EvidenceReady(evidence, triage):
+                self.keep_items()  # what was said before it
                 self.note("evidence", evidence=to_builtins(slim(evidence)), triage=to_builtins(triage))
             case ProposalReady(proposal):
+                self.keep_items()
                 self.note(
                     "proposal",
                     snapshot=proposal.snapshot,
