@@ -219,11 +219,12 @@ def test_a_command_of_ones_own_shows_its_end() -> None:
 
 
 def test_a_folded_paste_is_previewed_until_it_is_sent() -> None:
-    pasted = "\n".join(f"line {number}" for number in range(40))
+    pasted = "".join(f"line {number}\n" for number in range(40))
 
     async def act(screen: Shown) -> None:
         screen.app.post_message(events.Paste(pasted))
         text = await screen.sees("… 36 more lines …")
+        assert "[pasted 40 lines #1]" in text
         assert "line 0" in text and "line 39" in text and "line 9\n" not in text
         await screen.press("ctrl+u")
         await screen.until(lambda: "more lines" not in screen.text)
@@ -311,6 +312,7 @@ def test_every_question_fits_a_small_screen(size: tuple[int, int]) -> None:
         await screen.press("escape")
         await screen.write("ask")
         await screen.sees("No (n)")
+        assert "make test -j 8" in screen.text and "No, because (r)" in screen.text
         await screen.grace()
         await screen.press("n")
         await screen.sees("done · $0")

@@ -305,3 +305,14 @@ def test_a_comment_on_everything_sends_all_that_is_undecided_back() -> None:
     assert review(proposal_of(SHOP, TILL), act) == [
         ReviewDecision({"src/shop.py": {0}}, comments=(Comment("", -1, "use Decimal"),))
     ]
+
+
+def test_what_only_looks_around_need_not_wait_and_what_decides_must() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("go")
+        await screen.sees("Review")
+        await screen.press("a", "G")
+        await screen.until(lambda: screen.app.screen.diff.cursor == (1, 0))  # type: ignore[attr-defined]
+        assert "✓0 ✗0 ·3" in screen.text
+
+    drive(reviewing(proposal_of(SHOP, TILL)), act)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -15,8 +16,8 @@ from coder.tui.confirm import Paragraph
 from coder.tui.foot_line import FootLine
 from coder.tui.grace import Grace
 from coder.tui.keys import APPROVE, bindings, hint
-from coder.tui.lines import Line, Span, wrap, wrap_text
-from coder.tui.row import Row, RowsView
+from coder.tui.lines import Line, Span, plain, wrap, wrap_text
+from coder.tui.row import RowsView
 from coder.values import Approval
 
 if TYPE_CHECKING:
@@ -32,21 +33,24 @@ ANSWERS: Mapping[Answer, str] = {
 }
 
 
-class Answers(Row):
-    """The answers; the marked one is what Enter gives."""
+class Answers(RowsView, can_focus=False):
+    """The answers, in as many rows as they need; the marked one is what Enter gives."""
 
     def __init__(self, only_once: bool) -> None:
-        super().__init__(id="choice")
+        super().__init__(self._answer_rows, id="answers")
         self.answers = [each for each in ANSWERS if not only_once or each not in ("session", "always")]
         self.at = 0
 
-    def line(self, width: int) -> Line:
-        spans: list[Span] = []
+    def _answer_rows(self, width: int) -> list[Line]:
+        rows: list[list[Span]] = [[]]
         remapped = cast("CoderApp", self.app).keys
         for place, answer in enumerate(self.answers):
             key, words = hint([f"approve.{answer}"], ANSWERS[answer], remapped)
-            spans.append((f" {words} ({key}) ", "bold cursor" if place == self.at else "muted"))
-        return tuple(spans)
+            text = f" {words} ({key}) "
+            if rows[-1] and cell_len(plain(rows[-1])) + cell_len(text) > width:
+                rows.append([])
+            rows[-1].append((text, "bold cursor" if place == self.at else "muted"))
+        return [tuple(row) for row in rows]
 
 
 class Approve(ModalScreen[Approval]):
@@ -113,7 +117,7 @@ class Approve(ModalScreen[Approval]):
 
     def action_move(self, step: int) -> None:
         self._answers.at = (self._answers.at + step) % len(self._answers.answers)
-        self._answers.refresh()
+        self._answers.remake()
 
     def action_take(self) -> None:
         self.action_answer(self._answers.answers[self._answers.at])

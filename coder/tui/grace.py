@@ -4,6 +4,12 @@ import time
 from collections.abc import Callable
 
 GRACE_S = 0.5
+_MOVES = ("scroll(", "step(", "step_file(", "edge(")  # actions that only look around, as they are written in keys.py
+
+
+def moves(action: str) -> bool:
+    """Whether a key's action decides nothing, so that it need not wait."""
+    return action.startswith(_MOVES)
 
 
 class Grace:

@@ -20,7 +20,7 @@ class Pastes(RowsView):
     def fold(self, text: str) -> str:
         """What is to be inserted for a paste: the text itself, or a mark that stands for it."""
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        lines = text.count("\n") + 1
+        lines = text.removesuffix("\n").count("\n") + 1
         if lines <= FOLDED_LINES:
             return visible(text)
         mark = f"[pasted {lines} lines #{len(self._pastes) + 1}]"

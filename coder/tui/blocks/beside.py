@@ -47,7 +47,7 @@ class OwnCommand(Block):
         super().__init__()
         self._line = visible_line(line)
         self._output = ""
-        self._end: list[Span] = [("asking, then running", "faint")]
+        self._end: list[Span] = [("  asking, then running", "faint")]
         self._sign: Span = ("○ ", "accent")
 
     def feed(self, text: str) -> None:

@@ -73,7 +73,8 @@ class Draft(Block):
         self._patch = event.patch
 
     def rows(self, width: int) -> list[Line]:
-        names = ", ".join(self._paths[:4]) + (f" +{len(self._paths) - 4} files" if len(self._paths) > 4 else "")
+        more = len(self._paths) - 4
+        names = ", ".join(self._paths[:4]) + (f" and {count(more, 'file')} more" if more > 0 else "")
         parts: list[Span] = [
             ("draft", "text"),
             (f"  {names}", "muted"),
