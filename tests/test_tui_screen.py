@@ -37,6 +37,7 @@ from coder.tui.app import CoderApp
 from coder.tui.approval import origin_words
 from coder.tui.commands import COMMANDS
 from coder.tui.door import ScreenOptions, TrustQuestion
+from coder.tui.facts import Facts
 from coder.tui.keys import ALL, shown
 from coder.tui.remap import remapped
 from coder.values import Approval, ContextEntry, ContextPlan, Evidence, TestReport, TriageCard, Usage
@@ -80,6 +81,15 @@ def test_a_turn_is_told_from_task_to_end() -> None:
     drive(script, act)
 
 
+def test_the_context_in_use_is_that_of_one_real_call() -> None:
+    facts = Facts()
+    facts.take(UsageRecorded(Usage("coder", "m", 1, 2_000, 0, 0, 500), 0.1))
+    facts.take(UsageRecorded(Usage("coder", "m", 1, 2_000, 0, 0, 64_000, estimated=True), 0.2))  # an interrupted one
+    assert facts.context_tokens == 2_500
+    facts.take(UsageRecorded(Usage("coder", "m", 9, 90_000, 0, 0, 500), 0.3))  # what a session has cost that goes on
+    assert facts.context_tokens == 0
+
+
 def test_the_reply_is_shown_while_it_is_written() -> None:
     async def act(screen: Shown) -> None:
         await screen.write("x")
@@ -111,13 +121,14 @@ def test_escape_interrupts_and_keeps_what_was_said() -> None:
     drive(stuck, act)
 
 
-def test_a_message_waits_while_a_turn_runs_and_comes_back_when_it_is_interrupted() -> None:
+@pytest.mark.parametrize("key", ["escape", "ctrl+c"])
+def test_a_message_waits_while_a_turn_runs_and_comes_back_when_it_is_interrupted(key: str) -> None:
     async def act(screen: Shown) -> None:
         await screen.write("one")
         await screen.sees("thinking about one")
         await screen.write("two")
         await screen.sees("1 queued")
-        await screen.press("escape")
+        await screen.press(key)
         await screen.sees("interrupted")
         assert (screen.session.tasks, screen.app.composer.text) == (["one"], "two")
 
@@ -466,11 +477,13 @@ def test_a_command_runs_only_after_a_yes_that_was_meant() -> None:
     async def act(screen: Shown) -> None:
         await screen.write("x")
         await screen.sees("May this command run?")
+        assert "○ waiting for your answer" in screen.text
         await screen.press("y", "enter")
         assert not screen.session.answers
         await screen.grace()
         await screen.press("y")
         await screen.until(lambda: screen.session.answers == [Approval("session")])
+        assert "waiting for your answer" not in await screen.sees("done · $0")
 
     drive(asks, act)
 

@@ -20,6 +20,8 @@ from coder.events import (
 from coder.text import visible_line
 from coder.tui.facts import Facts
 
+ASKING = "waiting for your answer"
+
 
 def activity_of(event: Event, facts: Facts) -> str | None:
     """The words, or None where the event changes nothing about them."""

@@ -21,7 +21,7 @@ from textual.widgets import Input, TextArea
 from coder.amounts import money
 from coder.events import ContextPlanned, Event, ProposalReady, Review, SessionStarted, TurnFinished
 from coder.tui import commands
-from coder.tui.activity import activity_of
+from coder.tui.activity import ASKING, activity_of
 from coder.tui.announce import announce
 from coder.tui.bridge import Bridge
 from coder.tui.commands.work import choose_file, show_plan
@@ -32,11 +32,11 @@ from coder.tui.conversation import Conversation
 from coder.tui.door import OpenSession, ScreenOptions, SessionLike
 from coder.tui.driver import ScreenDriver
 from coder.tui.facts import Facts
-from coder.tui.grace import Grace
+from coder.tui.grace import Grace, moves
 from coder.tui.hands import Hands
 from coder.tui.history import History
 from coder.tui.inline import InlineDriver
-from coder.tui.keys import foot_hints
+from coder.tui.keys import foot_hints, hint
 from coder.tui.mentions import Mentions
 from coder.tui.paste import Pastes
 from coder.tui.questions import show_question, warm_review
@@ -198,13 +198,14 @@ class CoderApp(Hands):
         """Keys typed before a question was there must not answer it; all others act in the order they were typed."""
         if isinstance(event, events.Key | events.Paste | events.MouseDown) and not event.is_forwarded:
             grace = getattr(self.screen, "grace", None) if self.screen_stack else None
-            if isinstance(grace, Grace) and grace.blocks(event.time):
-                return
+            active = None
             if isinstance(event, events.Key) and not isinstance(self.focused, TextArea | Input):
                 active = self.screen.active_bindings.get(event.key)
-                if active is not None and active.enabled:
-                    await self.run_action(active.binding.action, active.node)
-                    return
+            if isinstance(grace, Grace) and grace.blocks(event.time) and not (active and moves(active.binding.action)):
+                return
+            if active is not None and active.enabled:
+                await self.run_action(active.binding.action, active.node)
+                return
         await super().on_event(event)
 
     # ── what comes from the session ──
@@ -239,7 +240,8 @@ class CoderApp(Hands):
             return
         base, running = self.screen_stack[0], self.turns.running
         base.query_one(Status).refresh()
-        base.query_one(Activity).show(self._words if running else "", len(self.turns.waiting))
+        words, stop = (ASKING, "") if self.facts.asking else (self._words, hint(["app.interrupt"], "", self.keys)[0])
+        base.query_one(Activity).show(words if running else "", len(self.turns.waiting), stop)
         base.query_one(Hints).show(foot_hints(running, self.keys))
         self.side.update()
 

@@ -39,6 +39,7 @@ class Facts:
     model: str = ""
     sandbox: str = ""
     running: bool = False
+    asking: bool = False  # a question of the session is on the screen
     step: int = 0
     context_tokens: int = 0
     context_cap: int = 0  # tokens of input that the model really takes; 0: not known yet
@@ -98,7 +99,11 @@ class Facts:
         booked = self.usages.get(key)
         self.usages[key] = usage if booked is None else booked.plus(usage)
         self.session_usd = session_usd
-        if usage.role == "coder" and usage.input_tokens:
+        if usage.role != "coder":
+            return
+        if usage.requests > 1:
+            self.context_tokens = 0  # the sum of a session that goes on; its next step tells
+        elif usage.input_tokens and not usage.estimated:  # a worst case says nothing of the window
             self.context_tokens = usage.input_tokens + usage.output_tokens
 
     @property

@@ -12,7 +12,7 @@ from coder.tui import commands
 from coder.tui.composer import Composer
 from coder.tui.conversation import Conversation
 from coder.tui.door import ScreenOptions, SessionLike
-from coder.tui.keys import APP, bindings
+from coder.tui.keys import APP, bindings, hint
 from coder.tui.side import Side
 from coder.tui.turns import Turns
 
@@ -27,6 +27,7 @@ class Hands(App[int]):
     options: ScreenOptions
     turns: Turns
     conversation: Conversation
+    keys: dict[str, str]
     quit_armed = False
 
     @property
@@ -53,11 +54,14 @@ class Hands(App[int]):
         elif self.side.display and self.side.has_focus_within:
             self._close_side()
         elif self.turns.running:
-            waiting = self.turns.interrupt()
-            if waiting:
-                self.composer.put(f"{waiting}\n{self.composer.text}".strip())
+            self._interrupt()
         elif self.side.display:
             self._close_side()
+
+    def _interrupt(self) -> None:
+        waiting = self.turns.interrupt()
+        if waiting:
+            self.composer.put(f"{waiting}\n{self.composer.text}".strip())
 
     def _close_side(self) -> None:
         self.side.close()
@@ -72,12 +76,12 @@ class Hands(App[int]):
         elif self.composer.text:
             self.composer.put("")
         elif self.turns.running:
-            self.turns.interrupt()
+            self._interrupt()
         elif self.quit_armed:
             await self.action_quit()
         else:
             self.quit_armed = True
-            self.conversation.say("Ctrl+C again quits")
+            self.conversation.say(f"{hint(['app.copy'], '', self.keys)[0]} again quits")
 
     async def action_quit_if_empty(self) -> None:
         if len(self.screen_stack) == 1 and not self.composer.text:

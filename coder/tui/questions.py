@@ -23,16 +23,23 @@ def show_question(app: CoderApp, question: Question, answer: Callable[[Answer], 
     if isinstance(question, Review):
         app.reviewed = question
 
+    def asking(now: bool) -> None:
+        app.facts.asking = now
+        app.refresh_rows()
+
     def answered(value: Answer | None) -> None:
         if isinstance(value, ReviewDecision) and value.comments:
             app.turns.waiting.insert(0, FOLLOW_UP)
+        asking(False)
         if value is not None:
             answer(value)
 
     def withdraw() -> None:
+        asking(False)
         while screen in app.screen_stack:
             app.pop_screen()
 
+    asking(True)
     app.push_screen(screen, answered)
     return withdraw
 

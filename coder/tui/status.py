@@ -97,24 +97,26 @@ class Activity(Row):
         self._words = ""
         self._since = 0.0
         self._queued = 0
+        self._stop = ""
         self.display = False
 
-    def show(self, words: str, queued: int = 0) -> None:
-        """`words` is what runs; empty hides the row."""
+    def show(self, words: str, queued: int = 0, stop: str = "") -> None:
+        """`words` is what runs, `stop` the key that interrupts it; no words hide the row."""
         if words and words != self._words:
             self._since = self._clock()
-        self._words, self._queued = words, queued
+        self._words, self._queued, self._stop = words, queued, stop
         self.display = bool(words)
         self.refresh()
 
     def line(self, width: int) -> Line:
         elapsed = self._clock() - self._since
-        left: list[Part] = [(0, [("○ ", "accent"), (clip(self._words, max(8, width - 30)), "muted")])]
+        left: list[Part] = [(0, [("○ ", "accent"), (clip(self._words, max(8, width - 14)), "muted")])]
         if elapsed >= 1 and not self._still:
             left.append((1, [(duration(int(elapsed)) if elapsed < 10 else duration(elapsed), "faint")]))
         if self._queued:
             left.append((2, [(f"{self._queued} queued", "accent")]))
-        left.append((3, [("Esc interrupts", "faint")]))
+        if self._stop:
+            left.append((3, [(f"{self._stop} interrupts", "faint")]))
         return ((" ", ""), *join(fit(left, width - 2)))
 
 

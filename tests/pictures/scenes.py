@@ -142,7 +142,7 @@ PLAN = ContextPlan(
     0.031,
     0.0034,
 )
-SPENT = Usage("coder", "gpt-5.4-mini", 4, 61_000, 41_000, 1_200, 2_300, 0.0241)
+SPENT = Usage("coder", "gpt-5.4-mini", 1, 61_000, 41_000, 1_200, 2_300, 0.0241)
 TURN = telling(
     ContextPlanned(PLAN),
     ToolStarted("1", "read_files", "shop/prices.py, tests/test_prices.py"),
