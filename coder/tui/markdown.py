@@ -5,15 +5,20 @@ Takes text that is already visible. Links are shown as text and address: nothing
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from coder.tui.highlight import highlight_lines
-from coder.tui.lines import Line, Span, expand_tabs, wrap
+from coder.tui.lines import Line, Span, expand_tabs, plain, wrap
+from coder.tui.table import Side, table_rows
 
 _FENCE = re.compile(r"^\s{0,3}(`{3,}|~{3,})\s*([\w+#.-]*)")
 _HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*$")
 _ITEM = re.compile(r"^(\s*)([-*+]|\d{1,4}[.)])\s+(\[[ xX]\]\s+)?(.*)$")
 _QUOTE = re.compile(r"^\s{0,3}>\s?(.*)$")
 _RULE = re.compile(r"^\s{0,3}([-*_])(\s*\1){2,}\s*$")
+_BETWEEN = re.compile(r"(?<!\\)\|")  # cells
+_SIDES = re.compile(r"^\s*\|(\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?\s*$")
+MAX_TABLE = 200  # rows that are kept in columns
 _INLINE = re.compile(
     r"(?P<code>`{1,2})(?P<code_text>[^`]+?)(?P=code)"
     r"|\*\*(?P<bold>[^*\n]{1,500}?)\*\*"
@@ -45,6 +50,19 @@ def inline(text: str, style: str = "text") -> list[Span]:
     return spans or [("", style)]
 
 
+@lru_cache(MAX_TABLE)
+def _cells(line: str, style: str = "text") -> tuple[Line, ...]:
+    """What stands between the bars of a line."""
+    cells = _BETWEEN.split(line.strip().removeprefix("|"))
+    if len(cells) > 1 and not cells[-1].strip():
+        cells.pop()
+    return tuple(tuple(inline(expand_tabs(cell).strip().replace("\\|", "|"), style)) for cell in cells)
+
+
+def _side(marks: str) -> Side:
+    return "middle" if marks[:1] == marks[-1:] == ":" else "right" if marks[-1:] == ":" else "left"
+
+
 @dataclass
 class Markdown:
     """A growing text and the rows of its finished lines at one width."""
@@ -55,6 +73,7 @@ class Markdown:
     _rows: list[Line] = field(default_factory=list)
     _fence: str = ""  # the closing mark while inside a code block
     _language: str = ""
+    _table: list[str] = field(default_factory=list)  # lines with bars at the end of what is done, not in `_rows` yet
 
     def feed(self, text: str) -> None:
         self.text += text
@@ -63,13 +82,17 @@ class Markdown:
         """All rows at `width`; what was laid out at the same width before is kept."""
         if width != self._width:
             self._width, self._done, self._fence, self._language = width, 0, "", ""
-            self._rows = []
+            self._rows, self._table = [], []
         end = self.text.rfind("\n", self._done) + 1
         if end > self._done:
             self._lay_out(self.text[self._done : end - 1].split("\n"))
             self._done = end
         tail = self.text[self._done :]
-        return [*self._rows, *self._line(tail, closing=False)] if tail else list(self._rows)
+        table = self._table
+        if table and tail.rstrip().endswith("|"):  # a row is in its columns as soon as it is whole
+            table, tail = [*table, tail], ""
+        rows = [*self._rows, *self._columns(table)]
+        return [*rows, *self._line(tail, closing=False)] if tail else rows
 
     def _lay_out(self, lines: list[str]) -> None:
         """Whole lines; the body of a code block at once, so that its colours know their surroundings."""
@@ -81,9 +104,22 @@ class Markdown:
             if end > position:
                 self._rows += self._code(lines[position:end])
                 position = end
+                continue
+            if not self._fence and lines[position].lstrip().startswith("|") and len(self._table) < MAX_TABLE:
+                self._table.append(lines[position])
             else:
+                self._rows += self._columns(self._table)
+                self._table = []
                 self._rows += self._line(lines[position], closing=True)
-                position += 1
+            position += 1
+
+    def _columns(self, lines: list[str]) -> list[Line]:
+        """Lines with bars as the table that they are, or as they are."""
+        rows = None
+        if len(lines) > 1 and _SIDES.match(lines[1]):
+            cells = [_cells(lines[0], "bold text"), *map(_cells, lines[2:])]
+            rows = table_rows(cells, [_side(plain(cell)) for cell in _cells(lines[1])], self._width)
+        return rows or [row for line in lines for row in self._prose(expand_tabs(line))]
 
     def _closes(self, line: str) -> bool:
         return line.strip().startswith(self._fence) and not line.strip().strip(self._fence[0])
@@ -124,6 +160,4 @@ class Markdown:
             return wrap(inline(item[4]), width, (lead, "muted"))
         if quote := _QUOTE.match(line):
             return wrap(inline(quote[1], "muted"), width, ("▎ ", "faint"), ("▎ ", "faint"))
-        if line.lstrip().startswith("|"):
-            return [(*inline(line),)] if len(line) <= width else wrap(inline(line), width)
         return wrap(inline(line), width)
