@@ -18,7 +18,7 @@ import pytest
 from coder.context.summaries import Maker, SummaryStore
 from coder.store import find_places
 from tests.conversation import User
-from tests.fake_openai import FakeOpenAI, rate_limited, refusal, structured, text, tool_call, unsupported
+from tests.fake_openai import FakeOpenAI, rate_limited, refusal, status, structured, text, tool_call, unsupported
 from tests.inside import inside
 from tests.terminal import Terminal
 from tests.work import Ended, git, make_repository
@@ -73,7 +73,9 @@ def test_the_price_comes_first_and_nothing_withheld_leaves(root: Path):
 def test_what_has_a_summary_is_not_paid_for_again(root: Path):
     with FakeOpenAI(summarizing) as server:
         summarize(root, server)
-        assert summarize(root, server).code == 0 and len(server.requests) == 1
+        again = summarize(root, server)
+        assert again.code == 0 and len(server.requests) == 1
+        assert again.err == "nothing to summarise: 4 have a summary already\n"
         (root / "calc.py").write_text("def add(a, b):\n    return b + a\n")
         git(root, "mv", "notes.md", "words.md")
         summarize(root, server)
@@ -112,7 +114,20 @@ def test_without_a_key_it_says_so(root: Path):
 def test_a_limit_on_money_holds_and_what_was_paid_for_is_kept(root: Path):
     with FakeOpenAI(summarizing) as server:
         ended = summarize(root, server, "--max-cost", "0.000001")
-    assert (ended.code, server.requests) == (5, [])
+    assert (ended.code, server.requests) == (5, []) and ended.out == "0 files summarised; cost: $0.0000\n"
+
+
+def test_nothing_is_paid_for_that_cannot_be_kept(root: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with FakeOpenAI(summarizing) as server:
+        ended = inside(root, "summarize", env={**server.environ(), "XDG_CACHE_HOME": str(tmp_path / "file")})
+    assert (ended.code, server.requests) == (2, []) and "paid for and lost" in ended.err
+
+
+def test_a_tier_that_an_account_has_not_is_left_out_whatever_the_words(root: Path):
+    no = status(400, "Invalid service_tier argument", param="service_tier")
+    with FakeOpenAI([no, summarizing]) as server:
+        assert summarize(root, server).code == 0
 
 
 def test_an_answer_that_is_none_is_asked_for_again_file_by_file(root: Path):
@@ -191,7 +206,7 @@ def test_summaries_travel_as_a_file(root: Path, tmp_path: Path):
 def test_what_is_taken_in_is_bounded_and_redacted(tmp_path: Path):
     maker, oid = Maker("v", "m"), "a" * 40
     rows = [
-        {"oid": oid, "version": "v", "model": "m", "text": f"key AKIA{'A' * 16}"},
+        {"oid": oid, "version": "v", "model": "m", "text": f"key AKIA{'A' * 16}\x1b[31m"},
         {"oid": "b" * 40, "version": "v", "model": "m", "text": "x" * 5_000},
         {"oid": "c" * 40, "version": "v", "model": "m", "text": ""},
     ]
@@ -199,7 +214,7 @@ def test_what_is_taken_in_is_bounded_and_redacted(tmp_path: Path):
     with SummaryStore.open(find_places()) as store, (tmp_path / "f").open("rb") as file:
         taken, refused = store.take_in(file)
         assert taken == 1 and refused >= 3
-        assert store.known([oid, "b" * 40], maker) == {oid: "key [redacted AWS key]"}
+        assert store.known([oid, "b" * 40], maker) == {oid: "key [redacted AWS key]\u241b[31m"}
         assert store.known([oid], Maker("other", "m")) == {}
 
 

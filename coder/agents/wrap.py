@@ -8,7 +8,7 @@ def wrap(label: str, text: str) -> str:
 
     `label` is one line, as in `file src/a.py, lines 1-20 of 90`.
     """
-    mark = hashlib.sha256(f"{label}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    mark = hashlib.sha256(f"{label}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     ending = "" if text.endswith("\n") or not text else "\n"
     return f"<data {mark}: {' '.join(label.split())}>\n{text}{ending}</data {mark}>"
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -62,8 +63,12 @@ def command(
             _take_in(store, import_)
         job = _Job(settings, places, model, store, repository, repository.snapshot(), session, shared.quiet)
         work = job.work(wanted)
+        if work.calls and not store.lasts and not export:
+            raise UserError(
+                "summaries would be paid for and lost", "make the cache directory writable, or --export them"
+            )
         try:
-            return job.carry_out(work, yes=yes) if work.calls else Exit.DONE
+            return job.carry_out(work, yes=yes) if work.calls else job.nothing_to_do(work)
         finally:
             if export:
                 _export(store, job.work(wanted), export)
@@ -98,6 +103,10 @@ class _Job:
 
         return plan_work(self.repository, self.snapshot, self.settings, self.places, self.store, self.model, paths)
 
+    def nothing_to_do(self, work: "Work") -> int:
+        self._say(f"nothing to summarise{_rest(work)}")
+        return Exit.DONE
+
     def carry_out(self, work: "Work", *, yes: bool) -> int:
         """Say the price, ask if it is high, then do the work. The exit code."""
         from coder.context.tokens import count_tokens
@@ -111,13 +120,17 @@ class _Job:
         if not yes and not self._approved(work):
             self._say("nothing was sent")
             return Exit.UNCHANGED
-        progress = asyncio.run(self._fill(client, work))
+        bar = _Bar(quiet=self.quiet)
+        try:
+            asyncio.run(self._fill(client, work, bar.show))
+        finally:  # what was paid for until then is kept
+            bar.end()
+            price = "unknown" if client.cost_usd is None else f"${client.cost_usd:.4f}"
+            failed = f", {bar.failed} could not be" if bar.failed else ""
+            click.echo(f"{bar.done} files summarised{failed}; cost: {price}")
         if self.stopped_by:
             raise Interrupted(self.stopped_by)
-        price = "unknown" if client.cost_usd is None else f"${client.cost_usd:.4f}"
-        failed = f", {progress.failed} could not be" if progress.failed else ""
-        click.echo(f"{progress.done} files summarised{failed}; cost: {price}")
-        return Exit.FAILED if progress.failed else Exit.DONE
+        return Exit.FAILED if bar.failed else Exit.DONE
 
     def _approved(self, work: "Work") -> bool:
         threshold = self.settings.limits.ask_above
@@ -127,25 +140,23 @@ class _Job:
             raise UserError(f"this may cost more than ${threshold:.2f}, and there is no terminal to ask", "use --yes")
         return click.confirm("Go on?", default=False, err=True)
 
-    async def _fill(self, client: "Client", work: "Work") -> "Progress":
+    async def _fill(self, client: "Client", work: "Work", tell: Callable[["Progress"], None]) -> None:
         """The work under signals: a stop cancels what is under way; what is there is kept."""
         from coder.agents.subagents import Helpers
         from coder.context.tree import rules_for
-        from coder.session.summaries import Progress, fill
+        from coder.session.summaries import fill
 
         rules = rules_for(self.repository, self.snapshot, self.settings.context.exclude)
         helpers = Helpers(client, self.settings, self._tell, self.session)
-        bar = _Bar(quiet=self.quiet)
-        task = asyncio.ensure_future(fill(helpers, self.repository, rules, self.store, work, bar.show))
+        task = asyncio.ensure_future(fill(helpers, self.repository, rules, self.store, work, tell))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop, number, task)
         try:
-            return await task
+            await task
         except asyncio.CancelledError:
-            return Progress(0, 0, 0)
+            pass
         finally:
-            bar.end()
             await client.aclose()
 
     def _stop(self, number: int, task: "asyncio.Task[Progress]") -> None:
@@ -174,8 +185,10 @@ class _Bar:
         self._drawn = not self._quiet and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._tenth = -1
         self._open = False
+        self.done = self.failed = 0
 
     def show(self, progress: "Progress") -> None:
+        self.done, self.failed = progress.done, progress.failed
         ended, total = progress.done + progress.failed, progress.total
         if self._quiet or not total:
             return
@@ -199,9 +212,12 @@ def forecast(work: "Work") -> str:
         price = f"the price of {work.maker.model} is unknown"
     else:
         price = f"about ${work.about:.4f} and at most ${work.most:.4f} with {work.maker.model}"
+    return f"{work.files} files in {len(work.calls)} calls, {work.tokens:,} tokens: {price}{_rest(work)}"
+
+
+def _rest(work: "Work") -> str:
     known = f"; {len(work.known)} have a summary already" if work.known else ""
-    back = f"; {work.withheld} are withheld" if work.withheld else ""
-    return f"{work.files} files in {len(work.calls)} calls, {work.tokens:,} tokens: {price}{known}{back}"
+    return known + (f"; {work.withheld} are withheld" if work.withheld else "")
 
 
 def _take_in(store: "SummaryStore", name: str) -> None:

@@ -4,6 +4,8 @@ Files in full come first, sorted by path, so that two tasks on one tree share a 
 (which files matter most) comes last, close to the task itself.
 """
 
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
 
 from coder.text import visible_line
@@ -49,23 +51,20 @@ def render_beside(entries: Sequence[ContextEntry], project_rules: Sequence[tuple
 def _rules(project_rules: Sequence[tuple[str, str]]) -> Iterable[str]:
     for folder, text in project_rules:
         where = f' folder="{visible_line(folder)}"' if folder else ""
-        yield f"<project_rules{where}>\n{_block(text)}</project_rules>"
-
-
-def opening(path: str, ranges: Sequence[tuple[int, int]] = ()) -> str:
-    """The line above a file's text; `ranges` when only those lines are shown."""
-    lines = "" if not ranges else ' lines="' + ",".join(f"{first}-{last}" for first, last in ranges) + '"'
-    return f'<file path="{visible_line(path)}"{lines}>'
+        yield _tagged("project_rules", where, _block(text))
 
 
 def _file(entry: ContextEntry) -> str:
-    return f"{opening(entry.path, entry.ranges)}\n{_block(entry.text)}</file>"
+    """A file's text; with the lines' numbers where only those are shown."""
+    ranges = ",".join(f"{first}-{last}" for first, last in entry.ranges)
+    lines = f' lines="{ranges}"' if ranges else ""
+    return _tagged("file", f' path="{visible_line(entry.path)}"{lines}', _block(entry.text))
 
 
 def _section(tag: str, what: str, entries: Sequence[ContextEntry], mode: str) -> Iterable[str]:
     shown = [f"{visible_line(entry.path)}\n{_block(entry.text)}" for entry in entries if entry.mode == mode]
     if shown:
-        yield f'<{tag} note="{what}">\n' + "\n".join(shown) + f"</{tag}>"
+        yield _tagged(tag, f' note="{what}"', "\n".join(shown))
 
 
 def _names(entries: Sequence[ContextEntry]) -> Iterable[str]:
@@ -77,7 +76,7 @@ def _names(entries: Sequence[ContextEntry]) -> Iterable[str]:
             folders.setdefault(folder, []).append(visible_line(name))
     if folders:
         lines = (f"{visible_line(folder) or '.'}/ {' '.join(names)}" for folder, names in sorted(folders.items()))
-        yield '<names note="further files, by name only">\n' + "\n".join(lines) + "\n</names>"
+        yield _tagged("names", ' note="further files, by name only"', "\n".join(lines) + "\n")
 
 
 def _most_relevant(entries: Sequence[ContextEntry]) -> Iterable[str]:
@@ -90,3 +89,13 @@ def _most_relevant(entries: Sequence[ContextEntry]) -> Iterable[str]:
 
 def _block(text: str) -> str:
     return text if text.endswith("\n") or not text else text + "\n"
+
+
+def _tagged(tag: str, attributes: str, body: str) -> str:
+    """`body` between tags that it cannot close: where it has an end tag of the section, its own carry its digest."""
+    if _END_TAG.search(body):
+        tag += "-" + hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"<{tag}{attributes}>\n{body}</{tag}>"
+
+
+_END_TAG = re.compile(r"(?i)<\s*/\s*(?:file|outlines|summaries|names|project_rules)\b")

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from coder.errors import UserError
 from coder.store import Places, aside_of, changed_at, open_database
-from coder.text import redact
+from coder.text import redact, visible
 
 NAME = "summaries.sqlite"  # in the cache directory
 VERSION = 1
@@ -39,12 +40,12 @@ class Maker:
 class SummaryStore:
     """The open database. Without a writable cache directory it lives in memory, for this process only.
 
-    `note`: "" or what the user should know of it.
+    `note`: "" or what the user should know of it; `lasts`: whether what is kept is there tomorrow.
     """
 
-    def __init__(self, database: sqlite3.Connection, note: str = "") -> None:
+    def __init__(self, database: sqlite3.Connection, note: str = "", *, lasts: bool = True) -> None:
         self._database = database
-        self.note = note
+        self.note, self.lasts = note, lasts
 
     @classmethod
     def open(cls, places: Places) -> "SummaryStore":
@@ -56,7 +57,7 @@ class SummaryStore:
         except sqlite3.OperationalError:
             database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             database.executescript(_SCHEMA)
-            return cls(database, NOT_KEPT.format(path))
+            return cls(database, NOT_KEPT.format(path), lasts=False)
         return cls(database, RENEWED.format(aside_of(path)) if changed_at(aside_of(path)) != before else "")
 
     def close(self) -> None:
@@ -78,13 +79,12 @@ class SummaryStore:
         return found
 
     def keep(self, summaries: Mapping[str, str], maker: Maker) -> None:
-        """Remember summaries by blob id. A cache that is full or held by another process stays as it was."""
-        rows = [(oid, maker.version, maker.model, text) for oid, text in summaries.items()]
+        """Remember summaries by blob id, as a model may read them. Raises UserError where that is not possible."""
+        rows = [(oid, maker.version, maker.model, redact(visible(text))) for oid, text in summaries.items()]
         try:
-            with self._database:
-                self._database.executemany("INSERT OR REPLACE INTO summaries VALUES (?,?,?,?)", rows)
-        except sqlite3.OperationalError:
-            return
+            self._database.executemany("INSERT OR REPLACE INTO summaries VALUES (?,?,?,?)", rows)
+        except sqlite3.OperationalError as error:
+            raise UserError(f"summaries cannot be kept: {error}", "make room in the cache directory") from error
 
     def export(self, oids: Iterable[str], maker: Maker, file: IO[bytes]) -> int:
         """Write the known summaries of `oids` as JSON lines, sorted; how many."""
@@ -97,7 +97,7 @@ class SummaryStore:
     def take_in(self, file: IO[bytes]) -> tuple[int, int]:
         """Read what `export` wrote; how many lines were taken, and how many were no summary.
 
-        A foreign file is data that a model will read, so it is bounded and redacted like any other.
+        A foreign file is data that a model will read, so it is bounded, and kept like any other.
         """
         taken = refused = 0
         while line := file.readline(MAX_LINE + 1):
@@ -129,7 +129,7 @@ def _row(line: bytes) -> tuple[str, Maker, str] | None:
         match json.loads(line):
             case {"oid": str(oid), "version": str(version), "model": str(model), "text": str(text)}:
                 fits = 40 <= len(oid) <= 64 and max(len(version), len(model)) <= 100 and 0 < len(text) <= MAX_SUMMARY
-                return (oid, Maker(version, model), redact(text)) if fits else None
+                return (oid, Maker(version, model), text) if fits else None
     except (ValueError, RecursionError):
         pass
     return None

@@ -205,7 +205,8 @@ class Client:
         chatting = self.provider.api == "chat"
         optional = chat.optional(self.provider.quirks, refused) if chatting else responses.OPTIONAL - refused
         field = faults.refused_field(fault, optional)
-        if not field and fault.status == 429 and self._tier(request) == "flex" and fault.retry_after is None:
+        waits = fault.status == 429 and fault.kind != "final" and fault.retry_after is None
+        if not field and waits and self._tier(request) == "flex":
             field = "service_tier" if "service_tier" not in refused else ""
         if not field:
             return False

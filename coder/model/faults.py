@@ -148,6 +148,8 @@ def refused_field(fault: Fault, optional: frozenset[str]) -> str:
         return ""
     if "encrypted_content" in optional and re.search(r"(?i)encrypted[ _]content", f"{fault.code} {fault.message}"):
         return "encrypted_content"
+    if fault.param == "service_tier" and fault.param in optional:
+        return fault.param  # a tier that is not for this account or model, whatever the words
     if not _NAMES_A_FIELD.search(f"{fault.message} {fault.code}"):
         return ""
     top = fault.param.split(".")[0].split("[")[0]

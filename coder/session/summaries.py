@@ -4,6 +4,7 @@ Killed at any moment, the next run goes on with what is missing. Nothing of a wi
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from coder.context.summaries import Maker, SummaryStore
 from coder.context.tokens import count_tokens
 from coder.context.tree import read_texts, rules_for, sift
 from coder.context.withheld import Rules
+from coder.errors import UserError
 from coder.model.catalog import Model
 from coder.repo.draft import Draft
 from coder.repo.repository import Repository, Snapshot, TreeFile
@@ -46,7 +48,8 @@ class Work:
     """What is to be done: the files without a summary, a few to a call, and what it may cost.
 
     `tokens` counts the whole input exactly. Prices are in USD, None when unknown: `about` with replies of the usual
-    length and `most` with the longest. `known` files have a summary already; `withheld` get none.
+    length and `most` with the longest, at the price of a server that has no cheaper tier. `known` files have a summary
+    already; `withheld` get none.
     """
 
     maker: Maker
@@ -110,12 +113,13 @@ def plan_work(
     agent = make_agent("subagents/summarizer", settings)
     every = tokens + len(calls) * count_tokens(agent.fixed_text)
     tier = settings.roles.get("summarizer", RoleSettings()).tier
-    prices = [
-        model.price(Usage("", model.id, len(calls), every, 0, 0, output), tier)
-        for output in (TYPICAL_OUTPUT * len(readable), agent.max_output * len(calls))
-    ]
+
+    def price(output: int, tier: str) -> float | None:
+        return model.price(Usage("", model.id, len(calls), every, 0, 0, output), tier)
+
+    about, most = price(TYPICAL_OUTPUT * len(readable), tier), price(agent.max_output * len(calls), "")
     back = sum(_wanted(item.path, paths) for item in sifted.withheld) + len(missing) - len(readable)
-    return Work(maker, calls, every, tuple(known), back, prices[0], prices[1])
+    return Work(maker, calls, every, tuple(known), back, about, most)
 
 
 def _wanted(path: str, paths: Sequence[str]) -> bool:
@@ -223,7 +227,7 @@ async def summarize_cached(helpers: Helpers, places: Places, draft: Draft, texts
             return store.known(oids.values(), maker)
 
     def keep(made: Mapping[str, str]) -> None:
-        with SummaryStore.open(places) as store:
+        with contextlib.suppress(UserError), SummaryStore.open(places) as store:
             store.keep({oids[path]: text for path, text in made.items() if path in oids and text}, maker)
 
     known = await asyncio.to_thread(look_up)
