@@ -75,7 +75,7 @@ def test_what_has_a_summary_is_not_paid_for_again(root: Path):
         summarize(root, server)
         again = summarize(root, server)
         assert again.code == 0 and len(server.requests) == 1
-        assert again.err == "nothing to summarise: 4 have a summary already\n"
+        assert again.err == "nothing to summarise; 4 have a summary already\n"
         (root / "calc.py").write_text("def add(a, b):\n    return b + a\n")
         git(root, "mv", "notes.md", "words.md")
         summarize(root, server)
