@@ -15,7 +15,7 @@ from coder.context.index import File, Index
 from coder.context.kinds import Kind, kind_of
 from coder.context.terms import term_numbers
 from coder.context.withheld import NO_RULES, Rules
-from coder.repo.trees import not_collecting
+from coder.garbage import not_collecting
 
 LATELY = 40  # commits after which a change counts for 1/e
 
@@ -86,6 +86,7 @@ class Corpus:
     called: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
+@not_collecting()
 def load_corpus(index: Index, files: Sequence[File], history: History, rules: Rules = NO_RULES) -> Corpus:
     """The corpus of `files` as far as the index knows them; a file it does not know yet is there by its name."""
     keys = [facts_key(file.oid, file.path) for file in files]
@@ -93,14 +94,13 @@ def load_corpus(index: Index, files: Sequence[File], history: History, rules: Ru
     folders: dict[str, frozenset[int]] = {}
     documents: list[Document] = []
     back: dict[str, str] = {}
-    with not_collecting():
-        for file, key in zip(files, keys, strict=True):
-            found = facts.get(key, _UNKNOWN)
-            why = found.why
-            if why and why != "minified" and not (why.startswith("holds a secret") and rules.allows_secrets(file.path)):
-                back[file.path] = why
-            else:
-                documents.append(_document(file, found, folders))
+    for file, key in zip(files, keys, strict=True):
+        found = facts.get(key, _UNKNOWN)
+        why = found.why
+        if why and why != "minified" and not (why.startswith("holds a secret") and rules.allows_secrets(file.path)):
+            back[file.path] = why
+        else:
+            documents.append(_document(file, found, folders))
     return Corpus(tuple(documents), _past(history, documents), back)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from coder.context.facts import Facts, facts_key, read_bytes, worth_reading
+from coder.context.facts import DATA_BYTES, Facts, facts_key, read_bytes, worth_reading
 from coder.context.pool import Job, Pool
 from coder.store import Places, aside_of, changed_at, open_database, set_aside
 
@@ -124,6 +124,8 @@ class Index:
 
     def _missing(self, files: Iterable[File]) -> dict[str, File]:
         wanted = {facts_key(file.oid, file.path): file for file in files if worth_reading(file.path, file.size)}
+        if not self._database.execute("SELECT 1 FROM facts LIMIT 1").fetchone():
+            return wanted
         for keys in _batches(list(wanted)):
             marks = ",".join("?" * len(keys))
             for (key,) in self._database.execute(f"SELECT key FROM facts WHERE key IN ({marks})", keys):
@@ -281,7 +283,7 @@ def _in_memory() -> sqlite3.Connection:
 
 
 def _bytes_read(file: File) -> int:
-    most = read_bytes(file.path)
+    most = read_bytes(file.path) if file.size > DATA_BYTES else None
     return file.size if most is None else min(file.size, most)
 
 

@@ -214,9 +214,8 @@ PROSE_SUFFIXES = frozenset(_PROSE.split())
 
 def suffix_of(path: str) -> str:
     """The lower-case extension without its dot, "" if there is none, or none of ASCII (a path may hold any byte)."""
-    name = path.rpartition("/")[2]
-    stem, dot, suffix = name.rpartition(".")
-    return suffix.lower() if dot and stem and suffix.isascii() else ""
+    stem, _, suffix = path.rpartition(".")
+    return suffix.lower() if stem and stem[-1] != "/" and "/" not in suffix and suffix.isascii() else ""
 
 
 def language_of(path: str) -> str:

@@ -25,7 +25,7 @@ from coder.context.task import read_task
 from coder.context.tokens import count_tokens, estimate_tokens
 from coder.context.tree import Sifted, Source, Tree, load_tree, read_texts, rules_for, sift
 from coder.context.withheld import Rules
-from coder.repo.trees import not_collecting
+from coder.garbage import not_collecting
 from coder.store import Places
 from coder.text import visible_line
 from coder.values import ContextEntry, ContextPlan, Withheld
@@ -40,6 +40,7 @@ LEAST_BYTES_PER_TOKEN = 1.4  # nor less (base64: 1.45): where that fits too, an 
 Count = Callable[[str], int]
 
 
+@not_collecting()
 def make_plan(
     repository: Source,
     snapshot: Tree,
@@ -83,8 +84,7 @@ def make_plan(
             entries = packed(repository, corpus, ranking, rules, index, budget, pinned, known)
             return corpus, entries, (index.note, note)
 
-        with not_collecting():
-            corpus, entries, said = with_index(places, work)
+        corpus, entries, said = with_index(places, work)
         back = tuple(Withheld(path, why) for path, why in corpus.back.items())
         unread, notes = corpus.unread, [note for note in said if note]
         if unread:
@@ -116,6 +116,7 @@ class Memory:
         return kept[1] if kept and kept[0] == key else None
 
 
+@not_collecting()
 def shortlist(
     repository: Source,
     snapshot: Tree,
@@ -139,8 +140,7 @@ def shortlist(
             memory.keep((snapshot.tree, task, tuple(dropped), tuple(settings.exclude)), corpus)
         return short_list(corpus, rank(corpus, read_task(task)), index)
 
-    with not_collecting():
-        return with_index(places, work)
+    return with_index(places, work)
 
 
 def _look(

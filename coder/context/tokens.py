@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import tiktoken
 
 RANKS_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+STEP = 20_000  # fields read at a time
 PIECE = 100_000  # characters; tiktoken panics on whitespace runs near a million (a Rust trace, not an exception)
 
 # Source: tiktoken's own definition of o200k_base (openai_public.py); the encoding is fixed for good by its name.
@@ -78,14 +79,21 @@ def pieces(text: str) -> list[str]:
     return cut
 
 
-@cache
 def _encoding() -> "tiktoken.Encoding":
+    with _loading:  # who comes second waits for what the first has loaded
+        return _loaded()
+
+
+@cache
+def _loaded() -> "tiktoken.Encoding":
     import tiktoken
 
-    with _loading:
-        fields = _ranks().split()  # token in base64, rank, token, rank, …
-        ranks = dict(zip(map(binascii.a2b_base64, fields[::2]), map(int, fields[1::2]), strict=True))
-        return tiktoken.Encoding("o200k_base", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
+    fields = _ranks().split()  # token in base64, rank, token, rank, …
+    ranks: dict[bytes, int] = {}
+    for start in range(0, len(fields), STEP):  # between the steps other threads go on, a screen's for instance
+        step = fields[start : start + STEP]
+        ranks.update(zip(map(binascii.a2b_base64, step[::2]), map(int, step[1::2]), strict=True))
+    return tiktoken.Encoding("o200k_base", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
 
 
 def _ranks() -> bytes:

@@ -129,8 +129,11 @@ def _likely(files: Sequence[File], ordered: Sequence[File], task: str, index: In
     """Of a giant tree the files that the task may be about by their names, their past, or the words they hold."""
     terms = {term.number: term.weight for term in read_task(task).terms[:MOST_TERMS]}
     keys = index.holding(terms, MOST_RANKED // 2)
+    oids = {key.partition(".")[0] for key in keys}
     named = {file.path for file in ordered[: MOST_RANKED // 2]}
-    return [file for file in files if file.path in named or (keys and facts_key(file.oid, file.path) in keys)]
+    return [
+        file for file in files if file.path in named or (file.oid in oids and facts_key(file.oid, file.path) in keys)
+    ]
 
 
 def likely_first(files: Sequence[File], task: str, changed: Iterable[str] = ()) -> list[File]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coder.errors import UserError
+from coder.garbage import not_collecting
 from coder.repo.discover import read_small
 from coder.repo.git import GitError
 from coder.repo.shadow import Shadow
@@ -28,7 +29,6 @@ from coder.repo.trees import (
     IndexListing,
     Snapshot,
     TreeFile,
-    not_collecting,
     parse_tree,
 )
 from coder.text import visible_line
@@ -55,13 +55,9 @@ class _Wanted:
     read_only: list[Withheld] = field(default_factory=list)
 
 
+@not_collecting()
 def take_snapshot(shadow: Shadow) -> Snapshot:
     """The working tree now. Leaves the index of it in `shadow.index`. Blocking: call it in a thread."""
-    with not_collecting():
-        return _take(shadow)
-
-
-def _take(shadow: Shadow) -> Snapshot:
     shadow.catch_up()
     listing = _list_user_index(shadow)
     wanted = _sort_out(shadow.location.root, listing)

@@ -1,9 +1,6 @@
 """The words for what is in a git tree, and the reading of git's listings into them. Runs nothing."""
 
-import contextlib
-import gc
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -65,18 +62,6 @@ class IndexEntry(NamedTuple):
 
 
 # A large repository waits for these loops: one split in C, then as little as can be for each record.
-
-
-@contextlib.contextmanager
-def not_collecting() -> Iterator[None]:
-    """A hundred thousand new objects in which nothing is garbage: looking for it costs as much as making them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def parse_tree(listing: bytes) -> tuple[TreeFile, ...]:
