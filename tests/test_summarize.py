@@ -209,11 +209,12 @@ def test_what_is_taken_in_is_bounded_and_redacted(tmp_path: Path):
         {"oid": oid, "version": "v", "model": "m", "text": f"key AKIA{'A' * 16}\x1b[31m"},
         {"oid": "b" * 40, "version": "v", "model": "m", "text": "x" * 5_000},
         {"oid": "c" * 40, "version": "v", "model": "m", "text": ""},
+        {"oid": "\ud800" * 40, "version": "v", "model": "m", "text": "of no blob"},
     ]
     (tmp_path / "f").write_text("".join(json.dumps(row) + "\n" for row in rows) + "y" * 50_000)
     with SummaryStore.open(find_places()) as store, (tmp_path / "f").open("rb") as file:
         taken, refused = store.take_in(file)
-        assert taken == 1 and refused >= 3
+        assert taken == 1 and refused >= 4
         assert store.known([oid, "b" * 40], maker) == {oid: "key [redacted AWS key]\u241b[31m"}
         assert store.known([oid], Maker("other", "m")) == {}
 

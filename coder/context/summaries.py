@@ -3,7 +3,9 @@
 Branches, worktrees and clones share them; CI takes them along as JSON lines. Who makes them is not known here.
 """
 
+import itertools
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +37,10 @@ class Maker:
 
     version: str
     model: str
+
+
+Row = tuple[str, Maker, str]
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class SummaryStore:
@@ -80,10 +86,17 @@ class SummaryStore:
 
     def keep(self, summaries: Mapping[str, str], maker: Maker) -> None:
         """Remember summaries by blob id, as a model may read them. Raises UserError where that is not possible."""
-        rows = [(oid, maker.version, maker.model, redact(visible(text))) for oid, text in summaries.items()]
+        self._write([(oid, maker, text) for oid, text in summaries.items()])
+
+    def _write(self, rows: Iterable[Row]) -> None:
+        kept = [(oid, maker.version, maker.model, redact(visible(text))) for oid, maker, text in rows]
         try:
-            self._database.executemany("INSERT OR REPLACE INTO summaries VALUES (?,?,?,?)", rows)
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany("INSERT OR REPLACE INTO summaries VALUES (?,?,?,?)", kept)
+            self._database.execute("COMMIT")
         except sqlite3.OperationalError as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
             raise UserError(f"summaries cannot be kept: {error}", "make room in the cache directory") from error
 
     def export(self, oids: Iterable[str], maker: Maker, file: IO[bytes]) -> int:
@@ -100,14 +113,10 @@ class SummaryStore:
         A foreign file is data that a model will read, so it is bounded, and kept like any other.
         """
         taken = refused = 0
-        while line := file.readline(MAX_LINE + 1):
-            row = _row(line)
-            if row is None:
-                refused += 1
-                continue
-            oid, maker, text = row
-            self.keep({oid: text}, maker)
-            taken += 1
+        while lines := list(itertools.islice(iter(lambda: file.readline(MAX_LINE + 1), b""), MANY)):
+            rows = [row for row in map(_row, lines) if row]
+            self._write(rows)
+            taken, refused = taken + len(rows), refused + len(lines) - len(rows)
         return taken, refused
 
 
@@ -124,12 +133,12 @@ def _text(stored: bytes) -> str:
     return stored.decode("utf-8", "replace")
 
 
-def _row(line: bytes) -> tuple[str, Maker, str] | None:
+def _row(line: bytes) -> Row | None:
     try:
         match json.loads(line):
             case {"oid": str(oid), "version": str(version), "model": str(model), "text": str(text)}:
-                fits = 40 <= len(oid) <= 64 and max(len(version), len(model)) <= 100 and 0 < len(text) <= MAX_SUMMARY
-                return (oid, Maker(version, model), text) if fits else None
+                fits = _OID.fullmatch(oid) and max(len(version), len(model)) <= 100 and 0 < len(text) <= MAX_SUMMARY
+                return (oid, Maker(visible(version), visible(model)), text) if fits else None
     except (ValueError, RecursionError):
         pass
     return None
