@@ -168,6 +168,25 @@ def test_search_goes_to_the_hunk_that_holds_the_words() -> None:
     assert review(proposal_of(SHOP, TILL), act) == [ReviewDecision({"src/till.py": {0}})]
 
 
+def test_search_goes_from_line_to_line_and_marks_what_it_found() -> None:
+    long = changed(
+        "a.py", hunk(*(f"+value_{number} = Wanted()" if number in (50, 90) else "+pass" for number in range(99)))
+    )
+
+    async def act(screen: Shown) -> None:
+        for line in ("value_50", "value_90", "value_50"):
+            assert line not in screen.text
+            await screen.press("slash")
+            await screen.write("wanted")
+            await screen.sees(line)
+        strip = next(strip for strip in screen.app.screen._compositor.render_strips() if "value_50" in strip.text)
+        (ground,) = {segment.style.bgcolor for segment in strip if segment.text == "Wanted" and segment.style}
+        assert ground != strip._segments[-1].style.bgcolor  # type: ignore[union-attr]
+        await screen.press("x", "enter")
+
+    review(proposal_of(long), act)
+
+
 def test_decisions_survive_looking_around() -> None:
     async def act(screen: Shown) -> None:
         await screen.press("a", "pagedown", "space", "pageup", "G", "g", "w", "t", "f1", "escape", "j", "k")

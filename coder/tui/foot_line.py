@@ -14,14 +14,17 @@ class FootLine(Input):
     belong to the screen again."""
 
     def __init__(self, take: Callable[[str], None]) -> None:
-        super().__init__(id="line", compact=True)
+        super().__init__(id="line", compact=True, select_on_focus=False)
         self.display = False
         self._take = take
 
-    def open(self, placeholder: str, text: str) -> None:
+    def open(self, placeholder: str, text: str, *, again: bool = False) -> None:
+        """`text` is there to be changed, or with `again` to be taken or written over."""
         self.placeholder, self.value, self.display = placeholder, visible_line(text), True
         self.cursor_position = len(self.value)
         self.screen.set_focus(self)
+        if again:
+            self.select_all()
 
     async def on_key(self, event: events.Key) -> None:
         if self.display and event.key != "enter":

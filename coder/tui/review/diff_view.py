@@ -1,6 +1,6 @@
 """The diff on the screen: rows drawn when they come into sight, a cursor on one hunk, decisions beside the lines."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -15,6 +15,7 @@ from coder.tui.lines import Line, LineView, Span, clip, clip_left, plain
 from coder.tui.review.colours import CHUNK, colour
 from coder.tui.review.decisions import Decisions, Place
 from coder.tui.review.diff_text import LONG_LINE, DiffLine, DiffRow, FileText, fold, layout
+from coder.tui.review.search import Hit, marked, next_hit
 
 NAMED_COLUMNS = 50  # below this a path needs the room of the word for what was done to it
 BESIDE_COLUMNS = 70  # below this there is no room for two sides
@@ -42,6 +43,8 @@ class DiffView(LineView, can_focus=True):
         self._colours: dict[tuple[int, int, int], list[Line]] = {}
         self._lines: dict[int, Line] = {}
         self.cursor: Place = (0, 0)
+        self._found = ""
+        self._hit: Hit = (0, 0, -1)
         self.whole = False
         self.undecided_only = False
         self.beside = False
@@ -105,7 +108,7 @@ class DiffView(LineView, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         self.lay_out()
-        self._bring_into_sight(self.cursor)  # a lower view may have lost it
+        self._bring_into_sight(self.cursor, resized=True)  # a lower view may have lost it
 
     def row_count(self) -> int:
         return len(self._rows)
@@ -121,7 +124,7 @@ class DiffView(LineView, can_focus=True):
         self._bring_into_sight(place)
         self.post_message(self.Moved(place))
 
-    def _bring_into_sight(self, place: Place) -> None:
+    def _bring_into_sight(self, place: Place, resized: bool = False) -> None:
         if place not in self._tops:
             return
         top = self._tops[place]
@@ -134,7 +137,9 @@ class DiffView(LineView, can_focus=True):
         height = self.scrollable_content_region.height
         last = bisect_left(self._order, place) + 1
         end = self._tops[self._order[last]] if last < len(self._order) else len(self._rows)
-        if not (self.scroll_offset.y <= top and end <= self.scroll_offset.y + height):
+        seen = self.scroll_offset.y
+        inside = resized and top <= seen < end and end - top > height  # somebody reads a hunk that never fits
+        if not inside and not (seen <= top and end <= seen + height):
             self.scroll_to(y=max(0, top), animate=False, immediate=True)
 
     def _first_of(self, file: int) -> Place | None:
@@ -158,16 +163,27 @@ class DiffView(LineView, can_focus=True):
         self.scroll_to(y=self.scroll_offset.y + rows, animate=False, immediate=True)
 
     def find(self, text: str) -> bool:
-        """Go to the next hunk below the cursor, going round, whose lines or path hold `text`."""
-        wanted = text.lower()
-        start = bisect_right(self._order, self.cursor)
-        for place in self._order[start:] + self._order[:start]:
-            file = self._files[place[0]]
-            lines = file.lines(place[1]) if place[1] < len(file.diff.hunks) else ()
-            if wanted in file.title.lower() or any(wanted in line.text.lower() for line in lines):
-                self.go(place)
-                return True
-        return False
+        """Go to the next line or path that holds `text`, below the last one found or in the cursor's hunk, and mark all
+        of them. Empty text unmarks them."""
+        again = text == self._found and self._hit[:2] == self.cursor
+        hit = next_hit(self._files, self._order, self._hit if again else (*self.cursor, -1), text) if text else None
+        self._found = text if hit else ""
+        self.redraw()
+        if hit is None:
+            return False
+        self._hit = hit
+        self.go(hit[:2])
+        self._bring_line_into_sight(hit)
+        return True
+
+    def _bring_line_into_sight(self, hit: Hit) -> None:
+        height = self.scrollable_content_region.height
+        for at in range(self._tops[hit[:2]], len(self._rows)):
+            row = self._rows[at]
+            if row.kind in ("line", "pair") and hit[2] in (row.line, row.other):
+                if not self.scroll_offset.y < at < self.scroll_offset.y + height:
+                    self.scroll_to(y=max(0, at - height // 2), animate=False, immediate=True)
+                return
 
     def on_click(self, event: events.Click) -> None:
         y = event.y + self.scroll_offset.y
@@ -315,7 +331,8 @@ class DiffView(LineView, can_focus=True):
             start = key[2] * CHUNK
             lines = file.lines(hunk)[start : start + CHUNK]
             chunk = self._colours[key] = colour(lines, language_of(file.diff.path))
-        return chunk[at % CHUNK]
+        line = chunk[at % CHUNK]
+        return marked(line, self._found) if self._found else line
 
 
 def _slice(line: Line, start: int, end: int) -> Line:

@@ -37,7 +37,10 @@ def edit_in_editor(app: App[int], files: Sequence[FileText], places: Sequence[Pl
         app.notify(visible(str(refusal)), severity="error", markup=False)
         return {}
     bodies = [text.partition(b"\n")[2] for text in before]
-    return {place: text for place, text, was in zip(places, after, bodies, strict=True) if text != was}
+    changed = {place: text for place, text, was in zip(places, after, bodies, strict=True) if text != was}
+    if not changed:
+        app.notify("Nothing was changed in the editor.", markup=False)
+    return changed
 
 
 def _shown(files: Sequence[FileText], places: Sequence[Place], hunks: Sequence[bytes]) -> bytes:

@@ -1,6 +1,7 @@
-"""The files of a proposal, by folder, with counts, decisions, failing tests and protected marks."""
+"""The files of a proposal, by folder, with counts, decisions, failing tests and a mark where something is loud."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -11,6 +12,7 @@ from textual.message import Message
 from coder.text import visible_line
 from coder.tui.lines import Line, Span, clip, clip_left
 from coder.tui.review.decisions import Decisions, Tally
+from coder.tui.review.diff_text import FileText
 from coder.tui.row import RowsView
 from coder.values import Proposal
 
@@ -49,9 +51,9 @@ class FileList(RowsView, can_focus=False):
     class Chosen(Message):
         number: int
 
-    def __init__(self, decisions: Decisions) -> None:
+    def __init__(self, decisions: Decisions, texts: Sequence[FileText]) -> None:
         super().__init__(lambda width: [], id="files")
-        self._decisions = decisions
+        self._decisions, self._texts = decisions, texts
         files = decisions.proposal.files
         self._sizes = [(file.added, file.removed) for file in files]  # counting them takes long
         self._failing = failing_in(decisions.proposal)
@@ -91,7 +93,7 @@ class FileList(RowsView, can_focus=False):
         figures: list[Span] = [(f" +{added}", "good"), (f" −{removed}", "bad")]
         if failing := self._failing[file.path]:
             figures.insert(0, (f" {failing} failing", "bad"))
-        if file.protected:
+        if any(style == "alarm" for _, style in self._texts[number].notes):
             figures.insert(0, (" ! ", "alarm"))
         folder, _, name = visible_line(file.path).rpartition("/")
         lead = "  " if folder else ""
@@ -100,7 +102,7 @@ class FileList(RowsView, can_focus=False):
         row: list[Span] = [(lead, ""), state_of(self._decisions.tally(number)), (" ", ""), (kind, kind_style)]
         row += [(" ", ""), (name, "text"), (" " * max(0, room - cell_len(name)), ""), *figures]
         under = "cursor bold" if number == self.current else ""
-        return tuple((text, f"{style} {under}".strip()) for text, style in row)
+        return tuple((text, style if style == "alarm" else f"{style} {under}".strip()) for text, style in row)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._rows)

@@ -16,6 +16,7 @@ HINTS = (
     (("review.reject",), "reject"),
     (("review.apply",), "apply"),
     (("review.leave",), "leave"),
+    (("review.help",), "all keys"),
     (("review.next", "review.previous"), "hunk"),
     (("review.next_file", "review.previous_file"), "file"),
     (("review.accept_file", "review.reject_file"), "whole file"),
@@ -29,7 +30,6 @@ HINTS = (
     (("review.more", "review.fewer"), "lines around"),
     (("review.beside",), "side by side"),
     (("review.search",), "search"),
-    (("review.help",), "all keys"),
 )
 READ_HINTS = (
     (("review.next", "review.previous"), "hunk"),

@@ -48,7 +48,7 @@ class ReviewScreen(Screen[ReviewDecision]):
         self._message = question.message
         self._again = question.again
         self._texts = [FileText(file, question.base) for file in question.proposal.files]
-        self._title, self._files = Title(self.decisions), FileList(self.decisions)
+        self._title, self._files = Title(self.decisions), FileList(self.decisions, self._texts)
         self.diff = DiffView(self._texts, self.decisions)
         self._line = FootLine(self._take_line)
         self._commented: Place | None = None
@@ -261,10 +261,10 @@ class ReviewScreen(Screen[ReviewDecision]):
 
     def action_search(self) -> None:
         self._commented = None
-        self._open_line("Search paths and lines", self._found)
+        self._open_line("Search paths and lines", self._found, again=True)
 
-    def _open_line(self, placeholder: str, value: str) -> None:
-        self._line.open(placeholder, value)
+    def _open_line(self, placeholder: str, value: str, *, again: bool = False) -> None:
+        self._line.open(placeholder, value, again=again)
         self.query_one(Hints).show(LINE_HINTS)
 
     def _close_line(self) -> None:
@@ -282,9 +282,9 @@ class ReviewScreen(Screen[ReviewDecision]):
             if self.decisions.tally() != before:  # it also rejected something: go on as after any decision
                 self._changed(self.diff.cursor)
             self._refresh()
-        elif text:
+        else:
             self._found = text
-            if not self.diff.find(text):
+            if not self.diff.find(text) and text:
                 self.notify("Nothing found.", markup=False)
 
     # ── ending ──
