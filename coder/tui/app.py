@@ -239,7 +239,7 @@ class CoderApp(Hands):
         if self.is_left:
             return
         base, running = self.screen_stack[0], self.turns.running
-        base.query_one(Status).refresh()
+        base.query_one(Status).renew()
         words, stop = (ASKING, "") if self.facts.asking else (self._words, hint(["app.interrupt"], "", self.keys)[0])
         base.query_one(Activity).show(words if running else "", len(self.turns.waiting), stop)
         base.query_one(Hints).show(foot_hints(running, self.keys))
@@ -247,7 +247,7 @@ class CoderApp(Hands):
 
     def _tick(self) -> None:
         if not self.is_left and (len(self.screen_stack) == 1 or self.screen.is_modal):  # it is in sight
-            self.screen_stack[0].query_one(Activity).refresh()
+            self.screen_stack[0].query_one(Activity).renew()
 
     # ── turns ──
 

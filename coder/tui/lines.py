@@ -13,6 +13,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.selection import Selection
 from textual.strip import Strip
 
@@ -144,6 +145,7 @@ class LineView(ScrollView, inherit_bindings=False):
         self._styles_by_name: dict[str, Style] = {}
         self._drawn: dict[Line, Strip] = {}
         self._drawn_for: tuple[object, ...] = ()
+        self._thumb: tuple[int, ...] = ()
 
     def line_at(self, y: int) -> Line:
         """The row `y`, counted from the top of the content."""
@@ -160,6 +162,27 @@ class LineView(ScrollView, inherit_bindings=False):
     def allow_vertical_scroll(self) -> bool:
         """Also before the scrollbar is there: it comes with the next layout, and what is told meanwhile is followed."""
         return True
+
+    # ── scrolling ──
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        self.move_thumb()
+        if round(old_value) != round(new_value):
+            self.refresh(self.size.region)
+
+    def move_thumb(self) -> None:
+        """Paint the scrollbar again if it looks otherwise now. Textual would at each step, which takes longer than the
+        text does; in a long text few steps move it."""
+        if not self.show_vertical_scrollbar:
+            return
+        bar, (height, total) = self.vertical_scrollbar, (self.size.height, max(1, self.virtual_size.height))
+        bar.set_reactive(ScrollBar.window_virtual_size, total)
+        bar.set_reactive(ScrollBar.position, self.scroll_y)
+        ends = (self.scroll_y, self.scroll_y + self.container_size.height)
+        thumb = tuple(round(8 * height * end / total) for end in ends)  # it is drawn in eighths of a row
+        if thumb != self._thumb:
+            self._thumb = thumb
+            bar.refresh()
 
     # ── painting ──
 

@@ -14,6 +14,13 @@ from coder.tui.theme import palette
 class Row(Widget):
     """One row of spans, made anew for each paint."""
 
+    _painted: Line | None = None
+
+    def renew(self) -> None:
+        """Paint it again if it says something else by now."""
+        if self.line(self.size.width) != self._painted:
+            self.refresh()
+
     def line(self, width: int) -> Line:
         raise NotImplementedError
 
@@ -21,7 +28,8 @@ class Row(Widget):
         width = self.size.width
         if y or not width:
             return Strip.blank(width, self.rich_style)
-        strip = strip_of(self.line(width), palette(self.app.theme)).apply_style(self.rich_style)
+        self._painted = self.line(width)
+        strip = strip_of(self._painted, palette(self.app.theme)).apply_style(self.rich_style)
         return strip.crop_extend(0, width, self.rich_style)
 
 

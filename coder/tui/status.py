@@ -106,7 +106,7 @@ class Activity(Row):
             self._since = self._clock()
         self._words, self._queued, self._stop = words, queued, stop
         self.display = bool(words)
-        self.refresh()
+        self.renew()
 
     def line(self, width: int) -> Line:
         elapsed = self._clock() - self._since

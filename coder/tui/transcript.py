@@ -76,11 +76,21 @@ class Transcript(LineView, can_focus=False):
         if self._arriving is not None and any(other is block for other in reversed(self._arriving)):
             return
         index = len(self.blocks) - 1 - next(i for i, other in enumerate(reversed(self.blocks)) if other is block)
-        before = self._heights[index]
+        before, height = self._kept.get(index, []), self._heights[index]
         self._measure(index)
-        if self._heights[index] != before:
+        if self._heights[index] != height:
             self._resized()
-        self.refresh_lines(self._tops[index], max(before, self._heights[index]))
+        same = next((at for at, (a, b) in enumerate(zip(before, self._kept[index], strict=False)) if a != b), None)
+        same = min(len(before), len(self._kept[index])) if same is None else same
+        top = self._tops[index]
+        self._refresh_rows(top + self.blocks[index].gap + same, top + max(height, self._heights[index]))
+
+    def _refresh_rows(self, first: int, end: int) -> None:
+        """Paint what is in sight of the rows from `first` to before `end`."""
+        top = self.scroll_offset.y
+        first, end = max(first, top), min(end, top + self.size.height)
+        if first < end:
+            self.refresh_lines(first, end - first)
 
     def clear(self) -> None:
         for column in (self.blocks, self._heights, self._exact, self._tops, self._kept):
@@ -128,10 +138,19 @@ class Transcript(LineView, can_focus=False):
 
     def _resized(self) -> None:
         """The total height changed: tell Textual, and stay at the end if we were there."""
-        self.virtual_size = Size(self._width, self._total())
+        self._tell_size()
         if self._following:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
         self._settle()
+
+    def _tell_size(self) -> None:
+        """Textual lays the whole screen out for a new size; where the scrollbar stays, only its thumb changes."""
+        size = Size(self._width, self._total())
+        if self.show_vertical_scrollbar and size.height > self.container_size.height:
+            self.set_reactive(Transcript.virtual_size, size)
+            self.move_thumb()
+        else:
+            self.virtual_size = size
 
     def _settle(self) -> None:
         """Make exact what is in sight, keeping the rows at the top of the view (or the end, if followed) in place."""
@@ -145,7 +164,7 @@ class Transcript(LineView, can_focus=False):
             above = self._tops[index] < top
             difference = self._measure(index)
             if difference:
-                self.virtual_size = Size(self._width, self._total())
+                self._tell_size()
                 if self._following:
                     self.scroll_end(animate=False, immediate=True, x_axis=False)
                 elif above:
