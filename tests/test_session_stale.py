@@ -1,6 +1,7 @@
 """Files that change while their proposal is reviewed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,8 +9,8 @@ from coder.errors import Exit
 from coder.events import Review
 from coder.session.policy import accept_all
 from coder.values import ReviewDecision
-from tests.conversation import User
-from tests.fake_openai import FakeOpenAI, free_text_call, text
+from tests.conversation import User, told
+from tests.fake_openai import Answer, FakeOpenAI, free_text_call, text
 from tests.work import make_repository
 
 LINES = "".join(f"line {number}\n" for number in range(30))
@@ -28,7 +29,11 @@ EDIT = """*** Begin Patch
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with FakeOpenAI([free_text_call("apply_patch", EDIT), text("Louder.")]) as server:
+    def edit(body: dict[str, Any]) -> Answer:
+        task = told(body)[-1]
+        return free_text_call("apply_patch", task if task.startswith("***") else EDIT)
+
+    with FakeOpenAI([edit, text("Louder.")]) as server:
         for name, value in server.environ().items():
             monkeypatch.setenv(name, value)
         yield User(make_repository(tmp_path / "repo", {"a.txt": LINES, "b.txt": LINES}))
@@ -53,6 +58,19 @@ def test_a_conflict_is_shown_anew_on_what_is_there_now_and_overwrites_nothing(us
     assert outcome.exit is Exit.DONE
     assert (user.root / "a.txt").read_text() == LINES.replace("line 3\n", "mine\n")
     assert (user.root / "b.txt").read_text() == LINES.replace("line 20\n", "mine\n").replace("line 3\n", "LINE 3\n")
+
+
+def test_of_a_file_in_conflict_the_other_hunks_are_shown_anew(user: User):
+    edit = EDIT.replace("*** Update File: b.txt", " line 4\n@@\n-line 25\n+LINE 25\n*** Update File: b.txt")
+
+    def review(question: Review) -> ReviewDecision:
+        (user.root / "a.txt").write_text(LINES.replace("line 3\n", "mine\n"))
+        return accept_all(question.proposal.files)
+
+    user.review = review
+    (outcome,) = user.turns("s", edit)
+    assert "left out where you changed the same lines: some of a.txt" in outcome.proposal.warnings
+    assert (user.root / "a.txt").read_text() == LINES.replace("line 3\n", "mine\n").replace("line 25\n", "LINE 25\n")
 
 
 def test_who_does_not_look_again_gets_nothing_written(user: User):

@@ -27,8 +27,11 @@ class Merge:
         return _shown(self.content) if self.conflict else ""
 
 
-def merge3(base: bytes, ours: bytes, theirs: bytes) -> Merge:
-    """Both changes of `base` in one file: `ours` is on disk now, `theirs` what was approved. Bytes are kept."""
+def merge3(base: bytes, ours: bytes, theirs: bytes, *, prefer_ours: bool = False) -> Merge:
+    """Both changes of `base` in one file: `ours` is on disk now, `theirs` what was approved. Bytes are kept.
+
+    With `prefer_ours` what is ours stays where both changed the same lines, and that is no conflict.
+    """
     if ours in (base, theirs):
         return Merge(theirs, False)
     if theirs == base:
@@ -37,9 +40,10 @@ def merge3(base: bytes, ours: bytes, theirs: bytes) -> Merge:
         names = {"ours": ours, "base": base, "theirs": theirs}
         for name, content in names.items():
             (Path(directory) / name).write_bytes(content)
+        preference = ["--ours"] if prefer_ours else []
         labels = ("-L", OURS, "-L", "before", "-L", THEIRS)
         code, out, err = Git(None).run_code(
-            "merge-file", "-p", *labels, "--", *(str(Path(directory) / name) for name in names)
+            "merge-file", "-p", *preference, *labels, "--", *(str(Path(directory) / name) for name in names)
         )
     if 0 <= code <= _MOST_CONFLICTS:
         return Merge(out, code > 0)
