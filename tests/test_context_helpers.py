@@ -117,6 +117,13 @@ def test_a_selection_that_fails_leaves_the_ranking_as_it_is(root: Path):
         assert (asked.code, asked.out, len(server.requests)) == (0, expected, 1)
 
 
+def test_a_selection_that_takes_too_long_is_not_waited_for(root: Path):
+    with FakeOpenAI([structured({"best": [1]}).late(60)]) as server:
+        ended = context(root, "--select", "--timeout", "0.2", env=server.environ())
+    assert "selector: no answer within 0.2 s; going on without it" in ended.err
+    assert ended.out == context(root).out
+
+
 def test_a_selection_that_the_limit_forbids_is_not_asked_for(root: Path):
     with FakeOpenAI(picking("src/render.py")) as server:
         asked = context(root, "--select", "--max-cost", "0", env=server.environ())

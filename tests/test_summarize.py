@@ -117,6 +117,12 @@ def test_a_limit_on_money_holds_and_what_was_paid_for_is_kept(root: Path):
     assert (ended.code, server.requests) == (5, []) and ended.out == "0 files summarised; cost: $0.0000\n"
 
 
+def test_a_limit_on_time_holds(root: Path):
+    with FakeOpenAI([lambda body: summarizing(body).late(60)]) as server:
+        ended = summarize(root, server, "--timeout", "0.3")
+    assert ended.code == 5 and "the time limit of 0.3 s was reached" in ended.err
+
+
 def test_nothing_is_paid_for_that_cannot_be_kept(root: Path, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with FakeOpenAI(summarizing) as server:

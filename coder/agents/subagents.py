@@ -32,6 +32,7 @@ MAX_FILE = 60_000  # characters of one file that a summary is made from
 MAX_BATCH = 60_000  # characters of small files that share one call
 MAX_BATCH_FILES = 12  # of one call: what is said of them must fit its reply
 MAX_OUTLINE = 400  # characters of a candidate's outline
+SELECTION_S = 30.0  # that a second look at a ranking may take, tries and waits included
 MAX_LOG = 16_000  # characters of one cluster's log
 MAX_DIFF = 12_000
 
@@ -204,7 +205,7 @@ async def select(helpers: Helpers, task: str, candidates: Sequence[tuple[str, st
 
 
 async def pick(helpers: Helpers, task: str, candidates: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Those of the candidates that matter for the task, best first; none if the call fails.
+    """Those of the candidates that matter for the task, best first; none if the call fails or takes too long.
 
     The reply holds numbers only: what it picks can't be anything but a candidate.
     """
@@ -214,7 +215,13 @@ async def pick(helpers: Helpers, task: str, candidates: Sequence[tuple[str, str]
         f"{number}. {path}\n{clip(outline, MAX_OUTLINE)}".rstrip() for number, (path, outline) in enumerate(candidates)
     )
     text = f"{wrap('task', clip(task, 8_000))}\n{wrap('candidates', listing)}"
-    answer = await helpers.ask("selector", text, Selection, f"select among {len(candidates)} files")
+    answer: Selection | None = None
+    seconds = min(helpers.settings.limits.timeout or SELECTION_S, SELECTION_S)
+    try:
+        async with asyncio.timeout(seconds):
+            answer = await helpers.ask("selector", text, Selection, f"select among {len(candidates)} files")
+    except TimeoutError:
+        helpers.emit(Notice(f"selector: no answer within {seconds:g} s; going on without it", "warning"))
     numbers = dict.fromkeys(answer.best if answer else ())
     return tuple(candidates[number][0] for number in numbers if 0 <= number < len(candidates))
 

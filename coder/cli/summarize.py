@@ -14,7 +14,7 @@ import click
 from coder.cli import doors
 from coder.cli.options import SharedOptions, gather
 from coder.config import Settings
-from coder.errors import Exit, Interrupted, UserError
+from coder.errors import Exit, Interrupted, LimitReached, UserError
 from coder.events import Event, Notice, RetryWaiting
 from coder.store import Places
 from coder.text import visible_line
@@ -152,10 +152,14 @@ class _Job:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop, number, task)
+        seconds = self.settings.limits.timeout
         try:
-            await task
+            async with asyncio.timeout(seconds):
+                await task
         except asyncio.CancelledError:
             pass
+        except TimeoutError:
+            raise LimitReached(f"the time limit of {seconds:g} s was reached", "the same call goes on") from None
         finally:
             await client.aclose()
 
