@@ -79,10 +79,11 @@ class CoderApp(Hands):
         self.options = options
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
-        colorless = "NO_COLOR" in os.environ
+        self.colorless = colorless = "NO_COLOR" in os.environ
+        # Before Textual's own: set afterwards, it would have all styles read and the screen laid out a second time.
+        self.set_reactive(CoderApp.theme, first_theme(options.theme, dark=options.dark, color=not colorless))
         driver = InlineDriver if options.inline else ScreenDriver
         super().__init__(driver_class=driver if terminal else None, ansi_color=colorless or None)
-        self.colorless = colorless
         self.animation_level = "none"
         self.keys = remapped(options.keys)
         self.set_keymap(self.keys)
@@ -96,7 +97,6 @@ class CoderApp(Hands):
         self._warmed = False
         self._beside: set[asyncio.Task[None]] = set()
         self._mentions = Mentions(self._offer_names)
-        self.theme = first_theme(options.theme, dark=options.dark, color=not colorless)
 
     @property
     def available_themes(self) -> dict[str, Theme]:
