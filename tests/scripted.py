@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 
+from coder.config import Settings
 from coder.events import (
     Ask,
     Emit,
@@ -55,6 +56,7 @@ class Scripted:
         self.closed = False
         self.plan_text = ""
         self.mode = "edit"
+        self.settings = Settings()
         self.max_input = 272_000
         self.turns: list[RecordedTurn] = []
         self.names = Names()

@@ -176,7 +176,7 @@ def test_a_plan_goes_back_with_remarks_or_waits() -> None:
         await screen.write("/go edit")
         await screen.sees("nothing is edited until")
         await screen.press("escape", "f2", "f2")
-        await screen.sees("/go carries it out")
+        assert "gpt-5.4-mini  plan mode" in await screen.sees("/go carries it out")
 
     drive(planning, act)
 

@@ -315,7 +315,11 @@ def test_declarations_are_completed_beside_files() -> None:
 
 def test_commands_are_completed_with_their_help() -> None:
     async def act(screen: Shown) -> None:
-        await screen.press(*"/un")
+        await screen.press("/")
+        await screen.sees(f"1 of {len(COMMANDS)}")
+        await screen.press("up")  # round to the last, which was out of sight
+        await screen.sees("› /quit")
+        await screen.press(*"un")
         await screen.sees("› /undo  Take back what was applied last")
         await screen.press("tab")
         assert screen.app.composer.text == "/undo "
@@ -396,6 +400,8 @@ def test_model_effort_pins_and_compaction_reach_the_session() -> None:
 
     async def act(screen: Shown) -> None:
         await screen.until(lambda: bool(screen.sessions))
+        await screen.write("/effort")
+        await screen.sees("the effort is medium")
         for command in ("/model gpt-6-luna", "/effort high", "/edit", "/pin a.py", "/drop b.py", "/compact"):
             await screen.write(command)
             await screen.pilot.pause(0.02)

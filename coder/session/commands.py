@@ -20,7 +20,7 @@ WORDS: Mapping[str, tuple[str, str]] = {  # what may follow the name; what it do
     "pin": ("PATH", "Show this file in full from now on"),
     "drop": ("PATH", "Leave this file out from now on"),
     "model": ("[NAME]", "The model that plans and edits, from the next turn on"),
-    "effort": ("LEVEL", "How much it reasons: none, low, medium, high, xhigh"),
+    "effort": ("[LEVEL]", "How much it reasons: none, low, medium, high, xhigh"),
     "test": ("[run/failed]", "What the tests said; `run` runs them, `failed` only those that failed"),
     "open": ("[N]", "Open $EDITOR where cause N of the failures is, or at PATH:LINE"),
     "triage": ("", "What is behind the failures"),

@@ -239,6 +239,7 @@ class CoderApp(Hands):
         if self.is_left:
             return
         base, running = self.screen_stack[0], self.turns.running
+        self.facts.mode = self.session.mode if self.session else "edit"
         base.query_one(Status).renew()
         words, stop = (ASKING, "") if self.facts.asking else (self._words, hint(["app.interrupt"], "", self.keys)[0])
         base.query_one(Activity).show(words if running else "", len(self.turns.waiting), stop)

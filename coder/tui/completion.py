@@ -58,7 +58,6 @@ class Completions(RowsView):
             self._choices = []
         else:
             return mention[1]
-        self._choices = self._choices[:MAX_SHOWN]
         self._at = 0
         self._show()
         return None
@@ -73,7 +72,7 @@ class Completions(RowsView):
     def offer_past(self, entries: Sequence[str]) -> None:
         """Offer what was asked before, in place of all that is written."""
         self.past = True
-        self._choices = [(entry, "") for entry in entries[:MAX_SHOWN]] or [("", "nothing that was asked holds this")]
+        self._choices = [(entry, "") for entry in entries] or [("", "nothing that was asked holds this")]
         self._at = 0
         self._show()
 
@@ -99,12 +98,15 @@ class Completions(RowsView):
 
     def _show(self) -> None:
         self.display = bool(self._choices)
-        self.styles.height = len(self._choices)
+        self.styles.height = min(len(self._choices), MAX_SHOWN + 1)
         self.remake()
 
     def _lines(self, width: int) -> list[Line]:
+        """The choices around the mark; below them, how many there are if these are not all."""
         rows: list[Line] = []
-        for number, (insertion, words) in enumerate(self._choices):
+        count = len(self._choices)
+        first = max(0, min(self._at - MAX_SHOWN // 2, count - MAX_SHOWN))
+        for number, (insertion, words) in [*enumerate(self._choices)][first : first + MAX_SHOWN]:
             style = "bold accent" if number == self._at else "muted"
             name = (clip if self.past else clip_left)(visible_line(insertion), width - 2)
             row: list[Span] = [("› " if number == self._at else "  ", "accent"), (name, style)]
@@ -112,4 +114,6 @@ class Completions(RowsView):
                 room = width - len(name) - 4
                 row.append((f"  {clip(words, room)}" if room > 8 else "", "faint"))
             rows.append(tuple(row))
+        if count > MAX_SHOWN:
+            rows.append(((f"  {self._at + 1} of {count}", "faint"),))
         return rows

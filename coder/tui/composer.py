@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 class Composer(TextArea):
-    """A text area whose Enter submits. Shift+Enter, Alt+Enter and Ctrl+J start a new line.
+    """A text area whose Enter submits. Ctrl+J, Alt+Enter and, where the terminal tells it from
+    Enter, Shift+Enter start a new line.
 
     A text area draws what it holds as it is, so nothing that was not typed gets in without `visible`.
     """

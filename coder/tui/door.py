@@ -11,6 +11,7 @@ from coder.store import Places
 from coder.values import ContextPlan
 
 if TYPE_CHECKING:
+    from coder.config import Settings
     from coder.repo.checkpoint import UndoItem
     from coder.session.aside import CommandEnd
     from coder.session.names import FoundSymbol
@@ -46,6 +47,9 @@ class SessionLike(Protocol):
 
     id: str
     plan_text: str
+
+    @property
+    def settings(self) -> "Settings": ...
 
     @property
     def mode(self) -> str: ...

@@ -38,6 +38,7 @@ class Facts:
     branch: str = ""
     model: str = ""
     sandbox: str = ""
+    mode: str = "edit"
     running: bool = False
     asking: bool = False  # a question of the session is on the screen
     step: int = 0

@@ -53,7 +53,8 @@ def _rows(width: int, remapped: Mapping[str, str], first: str) -> list[Line]:
             if len(head) < lead:
                 rows += wrap(((words, "muted"),), width, (head.ljust(lead), "text"))
             else:
-                rows += [((head, "text"),), *wrap(((words, "muted"),), width, (" " * lead, ""))]
+                rows += wrap(((name, "text"),), width, ("  ", ""))
+                rows += wrap(((words, "muted"),), width, (" " * lead, ""))
         rows.append((("", ""),))
     key, words = hint(["help.close"], "closes", remapped)
     return [*rows, ((f"{key} {words}", "faint"),)]

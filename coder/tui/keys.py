@@ -53,7 +53,7 @@ COMPOSER = (
 )
 TYPING = (
     Key("composer.send", "enter", "", "send; while a turn runs, queue"),
-    Key("composer.newline", "shift+enter,alt+enter,ctrl+j", "", "new line"),
+    Key("composer.newline", "ctrl+j,alt+enter,shift+enter", "", "new line"),
     Key("composer.older", "up", "", "what you asked before; in a list, the one above"),
     Key("composer.newer", "down", "", "what you asked after it; in a list, the one below"),
     Key("composer.complete", "tab", "", "complete what is offered"),
@@ -112,7 +112,7 @@ REVIEW = (
 )
 COMMIT = (
     Key("commit.make", "enter", "", "commit with this message"),
-    Key("commit.newline", "shift+enter,alt+enter,ctrl+j", "", "new line"),
+    Key("commit.newline", "ctrl+j,alt+enter,shift+enter", "", "new line"),
     Key("commit.editor", "ctrl+g", "editor", "write in $EDITOR"),
     Key("commit.back", "escape,ctrl+c", "back", "back, without a commit", True),
 )

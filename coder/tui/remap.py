@@ -5,7 +5,8 @@ import itertools
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key, key_to_character
+from textual.binding import Binding
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
 
 from coder.errors import UserError
 from coder.text import visible_line
@@ -32,7 +33,7 @@ def remapped(named: Mapping[str, str]) -> dict[str, str]:
 def _keys_of(id: str, written: str) -> str:
     if id not in ALL:
         near = difflib.get_close_matches(id, ALL, n=1)
-        help = f"did you mean {near[0]}?" if near else "F1 and the README list them"
+        help = f"did you mean {near[0]}?" if near else "/help and the README list them"
         raise UserError(f"screen.keys: there is no action {visible_line(id, 60)}", help)
     names = [_name(part.strip()) for part in written.split(",")]
     for part, name in zip(written.split(","), names, strict=True):
@@ -54,7 +55,8 @@ def _name(written: str) -> str:
     if len(last) == 1:
         if modifiers == ["shift"] and last.isalpha():
             return last.upper()
-        last = _character_to_key(last.lower() if modifiers else last)
+        (binding,) = Binding.make_bindings([Binding(last.lower() if modifiers else last, "")])
+        last = binding.key
     else:
         last = _OTHERWISE.get(last.strip().lower(), last.strip().lower())
         if last not in _names() and not _character(last):

@@ -32,7 +32,7 @@ def join(parts: Sequence[Part], gap: str = "  ") -> list[Span]:
 
 
 class Status(Row):
-    """Repository, branch, sandbox, model; context used of the cap, cached share, price and limit."""
+    """Repository, branch, model, plan mode, sandbox; context used of the cap, cached share, price and limit."""
 
     def __init__(self, facts: Facts, options: ScreenOptions) -> None:
         super().__init__(id="status")
@@ -46,6 +46,8 @@ class Status(Row):
         if branch:
             left.append((4, [(clip_left(branch, 28), "muted")]))
         left.append((0, [(visible_line(facts.model or options.model, 32), "muted")]))
+        if facts.mode == "plan":
+            left.append((1, [("plan mode", "warn")]))
         if facts.sandbox:
             left.append((6, [_sandbox(facts.sandbox)]))
         right = self._right()

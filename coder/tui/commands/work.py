@@ -89,7 +89,10 @@ def model(app: CoderApp, rest: str) -> None:
 
 def effort(app: CoderApp, rest: str) -> None:
     async def change(session: SessionLike) -> None:
-        session.set_effort(rest)
+        if rest:
+            session.set_effort(rest)
+        else:
+            app.conversation.say(f"the effort is {session.settings.effort}")
 
     with_session(app, change)
 

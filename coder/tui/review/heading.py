@@ -39,7 +39,6 @@ READ_HINTS = (
     (("review.whole",), "long lines"),
     (("review.leave",), "close"),
 )
-LINE_HINTS = (("Enter", "keep"), ("Esc", "drop"))
 
 
 class Title(Row):

@@ -22,7 +22,7 @@ from coder.tui.review.diff_text import FileText
 from coder.tui.review.diff_view import DiffView
 from coder.tui.review.editing import edit_in_editor, edited_hunks
 from coder.tui.review.file_list import FileList
-from coder.tui.review.heading import HINTS, LINE_HINTS, READ_HINTS, Title, evidence
+from coder.tui.review.heading import HINTS, READ_HINTS, Title, evidence
 from coder.tui.row import RowsView
 from coder.tui.status import Hints
 from coder.values import ReviewDecision
@@ -265,7 +265,8 @@ class ReviewScreen(Screen[ReviewDecision]):
 
     def _open_line(self, placeholder: str, value: str, *, again: bool = False) -> None:
         self._line.open(placeholder, value, again=again)
-        self.query_one(Hints).show(LINE_HINTS)
+        leave = hint(["review.leave"], "drop", cast("CoderApp", self.app).keys)
+        self.query_one(Hints).show([("Enter", "keep"), leave])
 
     def _close_line(self) -> None:
         self._line.display = False
