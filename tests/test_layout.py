@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coder.config import ContextSettings, Settings
+from coder.context.tokens import count_tokens
 from coder.events import ContextPlanned
 from coder.model.catalog import Prices
 from coder.session.beside import Lengths, renewal_is_cheaper
@@ -154,6 +155,20 @@ def test_rules_of_a_trusted_repository_have_their_own_place_by_folder(tmp_path: 
     assert '<project_rules folder="src">\nSource rule.\n</project_rules>' in section
     assert '<project_rules folder="far">' not in section
     assert '<project_rules folder="far">\nFar rule.\n</project_rules>' in later and "Root rule" not in later
+
+
+def test_long_rules_with_hidden_characters_are_cut_spelled_out_and_part_of_the_budget(tmp_path: Path, serve):
+    script, server = serve
+    script.append(text("Fine."))
+    user = with_rules(tmp_path, trusted=True)
+    (user.root / "AGENTS.md").write_text("Be\u202e kind to whoever reads this code after you.\n" * 1_000)
+    user.turns("one", "FileWatcher starts twice")
+    section = told(server.bodies()[0])[0]
+    assert (
+        "\nBe<U+202E> kind to whoever reads this code after you.\n[coder: the rest of this file is left out]\n</project_rules>"
+        in section
+    )
+    assert count_tokens(section) <= RANKED.context.budget
 
 
 def test_rules_of_a_stranger_or_kept_back_by_the_user_are_never_told(tmp_path: Path, serve):

@@ -20,7 +20,7 @@ from coder.model.catalog import Catalog, Model
 from coder.repo.diff import render as render_patch
 from coder.repo.repository import Repository, Snapshot
 from coder.session.beside import Lengths, beside, with_entries
-from coder.session.project_rules import ProjectRules, project_rules
+from coder.session.project_rules import ProjectRules, most_tokens, project_rules
 from coder.session.recorded import Recorded
 from coder.session.summaries import maker_of
 from coder.session.verdict import told
@@ -142,7 +142,7 @@ class Briefing:
             self._repository,
             snapshot,
             task,
-            self._bounded(most),
+            self._bounded(snapshot, most),
             self._places,
             pinned=self.pinned,
             dropped=self.dropped,
@@ -161,7 +161,7 @@ class Briefing:
             self._repository,
             snapshot,
             task,
-            self._bounded(),
+            self._bounded(snapshot),
             self._places,
             dropped=self.dropped,
             patience=PATIENCE_S,
@@ -176,11 +176,13 @@ class Briefing:
         prices = self._model.prices.get("default")
         return (prices.input, prices.cached) if prices else None
 
-    def _bounded(self, most: int = 0) -> ContextSettings:
-        """The settings with a budget that the model can take beside the rest of a request."""
+    def _bounded(self, snapshot: Snapshot, most: int = 0) -> ContextSettings:
+        """The settings with a budget that the model can take beside the rest of a request, without the project's rules,
+        which are no files of a plan but stand in its section."""
         model = self._model
         cap = int(usable_input(model) / self.scale.ratio) - BESIDE
         room = min(most or self.settings.context.budget, cap)
+        room -= most_tokens(snapshot, self.settings.context.budget) if self._trusted else 0
         return replace(self.settings.context, budget=max(room, 1 if most else 1_000))
 
     def pin(self, path: str) -> None:
@@ -240,4 +242,5 @@ class Briefing:
 
     def _rules(self, snapshot: Snapshot, entries: Sequence[ContextEntry]) -> ProjectRules:
         """What a trusted repository says in AGENTS.md about files that are shown."""
-        return project_rules(self._repository, snapshot, self.rules, entries) if self._trusted else ()
+        budget = self.settings.context.budget
+        return project_rules(self._repository, snapshot, self.rules, entries, budget) if self._trusted else ()

@@ -4,31 +4,52 @@ from collections.abc import Iterable, Iterator
 
 from coder.context.tree import read_texts
 from coder.context.withheld import Rules
-from coder.repo.repository import Repository, Snapshot
+from coder.repo.repository import Repository, Snapshot, TreeFile
+from coder.text import visible
 from coder.values import ContextEntry
 
 NAME = "AGENTS.md"
 MAX_CHARS = 32_000  # of all of them together
+CUT = "[coder: the rest of this file is left out]\n"
+
+CHARS_PER_TOKEN = 3  # of prose, at least: most has 4 or more
 
 ProjectRules = tuple[tuple[str, str], ...]
 """Folder ("" for the root) and text of each, the outer ones first."""
 
 
 def project_rules(
-    repository: Repository, snapshot: Snapshot, rules: Rules, entries: Iterable[ContextEntry]
+    repository: Repository, snapshot: Snapshot, rules: Rules, entries: Iterable[ContextEntry], budget: int
 ) -> ProjectRules:
-    """Those that concern files whose text is shown; what the user keeps back (`rules`) is none. Blocking."""
+    """Those that concern files whose text is shown; what the user keeps back (`rules`) is none. Blocking.
+
+    Nothing in them is hidden from a reader, and so neither from who reviews them.
+    """
     shown = (entry.path for entry in entries if entry.mode in ("full", "part") and not _is_own(entry.path))
     folders = {"", *(folder for path in shown for folder in _above(path))}
-    own = [file for file in snapshot.files if _is_own(file.path) and file.mode.startswith("100")]
-    by_depth = sorted(own, key=lambda file: (file.path.count("/"), file.path))
+    by_depth = sorted(_own(snapshot), key=lambda file: (file.path.count("/"), file.path))
     texts, _ = read_texts(repository, [file for file in by_depth if _folder(file.path) in folders], rules)
-    found, room = [], MAX_CHARS
+    found, room = [], _most_chars(budget)
     for path, text in texts.items():
         if text and room > 0:
-            found.append((_folder(path), text[:room]))
-            room -= len(text)
+            shown_text = visible(text)
+            fits = len(shown_text) <= room
+            found.append((_folder(path), shown_text if fits else shown_text[:room].rpartition("\n")[0] + "\n" + CUT))
+            room -= len(shown_text)
     return tuple(found)
+
+
+def most_tokens(snapshot: Snapshot, budget: int) -> int:
+    """What they may take of a budget, about: all of them, as if each concerned a file that is shown."""
+    return min(sum(file.size for file in _own(snapshot)), _most_chars(budget)) // CHARS_PER_TOKEN
+
+
+def _most_chars(budget: int) -> int:
+    return min(MAX_CHARS, CHARS_PER_TOKEN * budget // 4)
+
+
+def _own(snapshot: Snapshot) -> list[TreeFile]:
+    return [file for file in snapshot.files if _is_own(file.path) and file.mode.startswith("100")]
 
 
 def _is_own(path: str) -> bool:
