@@ -33,10 +33,13 @@ def project_rules(
     for path, text in texts.items():
         if text and room > 0:
             shown_text = visible(text)
-            fits = len(shown_text) <= room
-            found.append((_folder(path), shown_text if fits else shown_text[:room].rpartition("\n")[0] + "\n" + CUT))
+            found.append((_folder(path), shown_text if len(shown_text) <= room else _cut(shown_text[:room])))
             room -= len(shown_text)
     return tuple(found)
+
+
+def _cut(text: str) -> str:
+    return (text.rpartition("\n")[0] or text) + "\n" + CUT
 
 
 def most_tokens(snapshot: Snapshot, budget: int) -> int:
