@@ -161,11 +161,11 @@ def test_long_rules_with_hidden_characters_are_cut_spelled_out_and_part_of_the_b
     script, server = serve
     script.append(text("Fine."))
     user = with_rules(tmp_path, trusted=True)
-    (user.root / "AGENTS.md").write_text("Be\u202e kind to those who read this after you.\n" * 1_000)
+    (user.root / "AGENTS.md").write_text("Be\u202e kind to those who read this.\n" * 1_000)
     user.turns("one", "FileWatcher starts twice")
     section = told(server.bodies()[0])[0]
     assert (
-        "\nBe<U+202E> kind to those who read this after you.\n[coder: the rest of this file is left out]\n</project_rules>"
+        "\nBe<U+202E> kind to those who read this.\n[coder: the rest of this file is left out]\n</project_rules>"
         in section
     )
     assert count_tokens(section) <= RANKED.context.budget
