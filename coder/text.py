@@ -7,6 +7,7 @@ themselves, so every string that came from a repository, a model, a test or an A
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from urllib.parse import quote
 
 # C0 controls but tab and newline become control pictures (U+2400 block); the rest is spelled out.
@@ -22,7 +23,11 @@ _HIDDEN = (
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
 )
 _UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{_HIDDEN}]")
-_HIDDEN_ONLY = re.compile(f"[{_HIDDEN}]")
+
+
+@cache
+def _hidden() -> re.Pattern[str]:
+    return re.compile(f"[{_HIDDEN}]+")
 
 
 class _Spelled(dict[str, str]):
@@ -76,34 +81,32 @@ def inert(text: str) -> str:
 
 def hides_characters(text: str) -> bool:
     """Whether `text` has characters that a reader would not see (bidi, zero width, tags, private use)."""
-    return _HIDDEN_ONLY.search(text) is not None
+    return not text.isascii() and _hidden().search(text) is not None
 
 
 # Each pattern is linear on any text: it begins with literal characters that the engine looks for by itself, what
 # follows is consumed at most once (possessive repeats), and no start is inside what another start consumed.
 # The name is what is left in the text.
 _START = "(?<![A-Za-z0-9]"
-_SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
+_SECRETS = (
     (
         "private key",
-        re.compile(
-            r"-----BEGIN [A-Z0-9 ]{0,40}+(?:(?<=PRIVATE KEY)|(?<=PRIVATE KEY BLOCK))-----"
-            r"(?:(?:[^-]|-(?!----)){0,20000}+-----END [A-Z0-9 ]{0,40}+-----|[A-Za-z0-9+/=\\\s]{0,20000}+)"
-        ),
+        r"-----BEGIN [A-Z0-9 ]{0,40}+(?:(?<=PRIVATE KEY)|(?<=PRIVATE KEY BLOCK))-----"
+        r"(?:(?:[^-]|-(?!----)){0,20000}+-----END [A-Z0-9 ]{0,40}+-----|[A-Za-z0-9+/=\\\s]{0,20000}+)",
     ),
-    ("AWS key", re.compile(rf"AKIA{_START}AKIA)[0-9A-Z]{{16}}(?![0-9A-Za-z])")),
-    ("AWS key", re.compile(rf"ASIA{_START}ASIA)[0-9A-Z]{{16}}(?![0-9A-Za-z])")),
-    ("GitHub token", re.compile(rf"gh[pousr]_{_START}gh._)[A-Za-z0-9]{{20,}}+")),
-    ("GitHub token", re.compile(rf"github_pat_{_START}github_pat_)[A-Za-z0-9_]{{20,}}+")),
-    ("GitLab token", re.compile(rf"glpat-{_START}glpat-)[A-Za-z0-9_-]{{16,}}+")),
-    ("API key", re.compile(rf"sk-{_START}sk-)[A-Za-z0-9_-]{{16,}}+")),
-    ("Stripe key", re.compile(rf"sk_live_{_START}sk_live_)[A-Za-z0-9]{{16,}}+")),
-    ("Stripe key", re.compile(rf"rk_live_{_START}rk_live_)[A-Za-z0-9]{{16,}}+")),
-    ("Slack token", re.compile(rf"xox[abeoprs]-{_START}xox.-)[A-Za-z0-9-]{{10,}}+")),
-    ("npm token", re.compile(rf"npm_{_START}npm_)[A-Za-z0-9]{{30,}}+")),
-    ("PyPI token", re.compile(rf"pypi-{_START}pypi-)[A-Za-z0-9_-]{{40,}}+")),
-    ("Google key", re.compile(rf"AIza{_START}AIza)[0-9A-Za-z_-]{{35}}(?![0-9A-Za-z_-])")),
-    ("JWT", re.compile(r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{10,}+\.eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+")),
+    ("AWS key", rf"AKIA{_START}AKIA)[0-9A-Z]{{16}}(?![0-9A-Za-z])"),
+    ("AWS key", rf"ASIA{_START}ASIA)[0-9A-Z]{{16}}(?![0-9A-Za-z])"),
+    ("GitHub token", rf"gh[pousr]_{_START}gh._)[A-Za-z0-9]{{20,}}+"),
+    ("GitHub token", rf"github_pat_{_START}github_pat_)[A-Za-z0-9_]{{20,}}+"),
+    ("GitLab token", rf"glpat-{_START}glpat-)[A-Za-z0-9_-]{{16,}}+"),
+    ("API key", rf"sk-{_START}sk-)[A-Za-z0-9_-]{{16,}}+"),
+    ("Stripe key", rf"sk_live_{_START}sk_live_)[A-Za-z0-9]{{16,}}+"),
+    ("Stripe key", rf"rk_live_{_START}rk_live_)[A-Za-z0-9]{{16,}}+"),
+    ("Slack token", rf"xox[abeoprs]-{_START}xox.-)[A-Za-z0-9-]{{10,}}+"),
+    ("npm token", rf"npm_{_START}npm_)[A-Za-z0-9]{{30,}}+"),
+    ("PyPI token", rf"pypi-{_START}pypi-)[A-Za-z0-9_-]{{40,}}+"),
+    ("Google key", rf"AIza{_START}AIza)[0-9A-Za-z_-]{{35}}(?![0-9A-Za-z_-])"),
+    ("JWT", r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{10,}+\.eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+"),
 )
 _INTRODUCED = (  # the literal before these stays in the text
     ("bearer token", "earer ", r"(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{16,}+"),
@@ -111,10 +114,17 @@ _INTRODUCED = (  # the literal before these stays in the text
     ("basic credentials", "asic ", r"(?<=(?i:authorization: basic ))[A-Za-z0-9+/=]{8,}+"),
     ("URL password", "://", r"[^\s/:@\"'<>]{0,200}+:[^\s/@\"'<>]{1,200}+(?=@)"),
 )
-_FORMS = (  # each with what stands in its place: plain text, since filling in a group would take twice as long
-    *((name, pattern, f"[redacted {name}]") for name, pattern in _SECRETS),
-    *((name, re.compile(before + secret), f"{before}[redacted {name}]") for name, before, secret in _INTRODUCED),
-)
+
+
+@cache
+def _forms() -> tuple[tuple[str, re.Pattern[str], str], ...]:
+    """Each form of a secret with what stands in its place: plain text, since filling in a group would take twice as
+    long. Made when first needed: a start shows its first frame without."""
+    return (
+        *((name, re.compile(pattern), f"[redacted {name}]") for name, pattern in _SECRETS),
+        *((name, re.compile(before + secret), f"{before}[redacted {name}]") for name, before, secret in _INTRODUCED),
+    )
+
 
 # What can stand between the characters of a secret without being seen: escape sequences, also as JSON, C and shells
 # spell them, control characters, and characters that render as nothing.
@@ -122,14 +132,13 @@ _ESCAPES = ("\\u001b", "\\u001B", "\\x1b", "\\x1B", "\\033", "\\e")
 _SEQUENCE = re.compile(
     r"\x1b(?:\[[0-9;:?]{0,30}+[ -/]?[@-~]|\][^\x07\x1b\n]{0,200}+(?:\x07|\x1b\\)|[()][0-9AB]|[=>78cM])"
 )
-_HIDDEN_RUN = re.compile(f"[{_HIDDEN}]+")
 _C0 = bytes([*range(0x09), *range(0x0B, 0x20), 0x7F])
 _TAIL = re.compile(r"(\[redacted [A-Za-z ]+\])(?:[A-Za-z0-9_+/=~-]|\.(?=[A-Za-z0-9_-]))++")
 
 
 def find_secrets(text: str) -> tuple[str, ...]:
     """The kinds of secrets that `text` holds by their well-known forms, without the values."""
-    return tuple(dict.fromkeys(name for name, pattern, _ in _FORMS if pattern.search(text)))
+    return tuple(dict.fromkeys(name for name, pattern, _ in _forms() if pattern.search(text)))
 
 
 def redact(text: str, known: tuple[str, ...] = ()) -> str:
@@ -152,14 +161,14 @@ def _without_breaks(text: str) -> str:
         text = text.replace(spelling, "\x1b")
     text = _SEQUENCE.sub("", text.replace("\x9b", "\x1b["))
     if not text.isascii():
-        text = _HIDDEN_RUN.sub("", text)
+        text = _hidden().sub("", text)
     return text.encode().translate(None, _C0).decode()
 
 
 def _redact(text: str, values: Iterable[str]) -> str:
     for value in values:
         text = text.replace(value, "[redacted]")
-    for _, pattern, instead in _FORMS:
+    for _, pattern, instead in _forms():
         text = pattern.sub(instead, text)
     return text
 
