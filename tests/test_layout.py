@@ -8,7 +8,7 @@ import pytest
 
 from coder.config import ContextSettings, Settings
 from coder.context.tokens import count_tokens
-from coder.events import ContextPlanned
+from coder.events import ContextPlanned, Notice
 from coder.model.catalog import Prices
 from coder.session.beside import Lengths, renewal_is_cheaper
 from coder.session.session import SessionOptions
@@ -99,6 +99,43 @@ def test_a_pinned_file_comes_with_the_next_task(user: User, serve):
 
     user.session("one", work)
     assert '<file path="src/part_e.py">' in told(server.bodies()[1])[2]
+
+
+def test_what_is_dropped_leaves_the_conversation_with_the_next_task(user: User, serve):
+    script, server = serve
+    script += [text("Fine.")] * 3
+
+    async def work(session) -> None:
+        await session.run("FileWatcher starts twice")
+        await session.run("lower_f in part_f")
+        session.drop("src/watcher.py")
+        session.drop("src/part_f.py")
+        server.permit_rebuild()
+        (user.root / "src/part_f.py").write_text("TOLD = 1\n")
+        await session.run("go on")
+
+    user.session("one", work)
+    before, after = ("".join(told(body)) for body in server.bodies()[1:])
+    for path in ("src/watcher.py", "src/part_f.py"):
+        assert f'<file path="{path}">' in before and f'<file path="{path}"' not in after
+    assert "TOLD" not in after and "FileWatcher starts twice" in after and server.refusals == []
+
+
+def test_a_pinned_file_that_cannot_be_shown_in_full_is_told(user: User):
+    async def work(session) -> None:
+        (user.root / ".env").write_text("A=1\n")
+        (user.root / "docs/guide.md").write_text("# Guide\n" + "words " * 6_000)
+        for path in ("docs/guide.md", ".env", "src/render.py", "nosuch.py"):
+            session.pin(path)
+        await session.plan("draw")
+
+    user.session("one", work)
+    said = [event.text for event in user.events if isinstance(event, Notice) and "but" in event.text]
+    assert said == [
+        "docs/guide.md is pinned, but too large for the budget: it is shown as outline",
+        ".env is pinned, but withheld: looks like a secret (by its name)",
+        "nosuch.py is pinned, but no file of the plan",
+    ]
 
 
 # ── made anew ────────────────────────────────────────────────────────────────────────────────────

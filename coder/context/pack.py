@@ -100,7 +100,7 @@ def pack(
     values = sorted([*_whole_values(candidates, odds), *_part_values(candidates, odds, giants, part_size)])
     used = _take((value for value in values if value[1] in pinned), budget, part_size, forms, modes)
     used += _take(values, room - used, part_size, forms, modes)
-    rest = [candidate for candidate in candidates if candidate.path not in modes]
+    rest = sorted((each for each in candidates if each.path not in modes), key=lambda each: each.path not in pinned)
     left = budget - used
     digests = max(digests, left // 2) if left > MUCH_LEFT * budget else digests
     used += _take_digests(rest, min(left, digests), forms, modes)

@@ -48,6 +48,11 @@ def render_beside(entries: Sequence[ContextEntry], project_rules: Sequence[tuple
     return "\n\n".join([_BESIDE, *(_file(entry) for entry in by_path), *_rules(project_rules)]) + "\n"
 
 
+def is_beside(text: str) -> bool:
+    """Whether a message is one of `render_beside`."""
+    return text.startswith(_BESIDE)
+
+
 def _rules(project_rules: Sequence[tuple[str, str]]) -> Iterable[str]:
     for folder, text in project_rules:
         where = f' folder="{visible_line(folder)}"' if folder else ""

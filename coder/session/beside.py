@@ -19,7 +19,7 @@ MARGIN = 0.95  # of the price of going on, that a new section must stay below
 def beside(
     shown: ContextPlan, plan: ContextPlan, pinned: Collection[str] = (), told: Collection[str] = ()
 ) -> tuple[ContextEntry, ...]:
-    """Of the first files of `plan`, `pinned` ones before, those whose text the model has not, within MOST_TOKENS.
+    """Of the first files of `plan` those whose text the model has not, within MOST_TOKENS; `pinned` ones in any case.
 
     `shown` is what stands in the conversation, `told` what its diffs hold whole. A repository that is shown whole
     needs nothing beside.
@@ -31,10 +31,26 @@ def beside(
     wanted = [entry for entry in texts if entry.path in pinned]
     taken, room = [], MOST_TOKENS
     for entry in dict.fromkeys([*wanted, *texts[:FIRST]]):
-        if entry.path not in above and entry.tokens <= room:
+        if entry.path not in above and (entry.path in pinned or entry.tokens <= room):
             taken.append(entry)
             room -= entry.tokens
     return tuple(taken)
+
+
+def pin_notes(plan: ContextPlan, pinned: Collection[str]) -> tuple[str, ...]:
+    """What to say of pinned files that are not shown in full."""
+    modes, withheld = (
+        {entry.path: entry.mode for entry in plan.entries},
+        {item.path: item.why for item in plan.withheld},
+    )
+    notes = []
+    for path in pinned:
+        mode = modes.get(path)
+        why = f"withheld: {withheld[path]}" if path in withheld else "no file of the plan"
+        why = f"too large for the budget: it is shown as {mode}" if mode else why
+        if mode != "full":
+            notes.append(f"{path} is pinned, but {why}")
+    return tuple(notes)
 
 
 def with_entries(shown: ContextPlan, new: Sequence[ContextEntry]) -> ContextPlan:

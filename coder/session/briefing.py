@@ -19,7 +19,7 @@ from coder.context.withheld import NO_RULES, Rules
 from coder.model.catalog import Catalog, Model
 from coder.repo.diff import render as render_patch
 from coder.repo.repository import Repository, Snapshot
-from coder.session.beside import Lengths, beside, with_entries
+from coder.session.beside import Lengths, beside, pin_notes, with_entries
 from coder.session.project_rules import ProjectRules, most_tokens, project_rules
 from coder.session.recorded import Recorded
 from coder.session.summaries import maker_of
@@ -91,6 +91,12 @@ class Briefing:
         """Why each withheld path never reaches a request."""
         return {} if self.plan is None else {item.path: item.why for item in self.plan.withheld}
 
+    @property
+    def stands_dropped(self) -> tuple[str, ...]:
+        """The dropped files whose content stands in the conversation's section, or beside it."""
+        entries = self.shown.entries if self.shown else ()
+        return tuple(entry.path for entry in entries if entry.path in self.dropped and entry.mode != "name")
+
     def open_turn(self, snapshot: Snapshot, task: str, chosen: Sequence[str] = ()) -> tuple[ContextPlan, list[str]]:
         """The plan, and the messages that open the turn. `chosen` files go first (a selector's answer). Blocking.
 
@@ -101,7 +107,7 @@ class Briefing:
         if self.shown is None:
             messages, self.shown = [render(plan, self._rules(snapshot, plan.entries)), *self._remarks, task], plan
         else:
-            hidden = {*self.withheld, *(item.path for item in plan.withheld)}
+            hidden = {*self.withheld, *(item.path for item in plan.withheld), *self.dropped}
             changes, told = self._changes(snapshot, hidden)
             messages = [*self._remarks, *changes, *self._beside(snapshot, plan, told), task]
         self.plan, self._seen_tree, self._remarks = plan, snapshot.tree, []
@@ -138,7 +144,7 @@ class Briefing:
         self, snapshot: Snapshot, task: str, *, exact: bool = False, most: int = 0, chosen: Sequence[str] = ()
     ) -> ContextPlan:
         """What the model would see of `snapshot` for `task`, never more than it takes as input."""
-        return make_plan(
+        plan = make_plan(
             self._repository,
             snapshot,
             task,
@@ -154,6 +160,7 @@ class Briefing:
             memory=self._memory,
             usd_per_million=self._prices(),
         )
+        return replace(plan, notes=(*plan.notes, *pin_notes(plan, self.pinned)))
 
     def shortlist(self, snapshot: Snapshot, task: str) -> Shortlist:
         """What a selector would reread for `task`. Blocking."""
@@ -225,7 +232,7 @@ class Briefing:
 
     def _changes(self, snapshot: Snapshot, hidden: Collection[str]) -> tuple[list[str], frozenset[str]]:
         """How the files differ from what the model last knew, as a diff; and the paths of new files that it tells
-        whole. Withheld files are no part of it."""
+        whole. Withheld and dropped files are no part of it."""
         files = [
             file
             for file in self._repository.diff(self._seen_tree, snapshot.tree)

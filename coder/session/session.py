@@ -215,19 +215,24 @@ class Session:
     # ── beside the turns ──
 
     async def plan(self, task: str = "") -> ContextPlan:
-        """What the model would see for `task` now; sends nothing."""
+        """What the model would see for `task` now; sends nothing. Says what is new of it."""
         snapshot = await asyncio.to_thread(self._means.repository.snapshot)
-        return await asyncio.to_thread(self._means.briefing.make_plan, snapshot, task)
+        plan = await asyncio.to_thread(self._means.briefing.make_plan, snapshot, task)
+        for note in self._means.briefing.news(plan):
+            self._emit(Notice(note))
+        return plan
 
     def pin(self, path: str) -> None:
         """Show this file in full from the next plan on."""
         self._means.briefing.pin(path)
         self._keep_pins()
+        self._say(f"{path} is pinned: the next task has it in full")
 
     def drop(self, path: str) -> None:
         """Leave this file out of the next plans."""
         self._means.briefing.drop(path)
         self._keep_pins()
+        self._say(f"{path} is dropped: the next task goes without it")
 
     def _keep_pins(self) -> None:
         self._means.recorder.note("pins", pinned=self._means.briefing.pinned, dropped=self._means.briefing.dropped)

@@ -11,9 +11,10 @@ from coder.agents.loop import Limits, TurnEnd, run_turn, usable_input
 from coder.agents.subagents import select
 from coder.agents.tool import Desk
 from coder.config import Settings
+from coder.context.render import is_beside
 from coder.errors import ApiError, Exit, LimitReached
 from coder.events import Applied, ApproveSpending, ContextPlanned, Notice, ProposalReady, Review
-from coder.model.messages import TOO_LONG, user_message
+from coder.model.messages import TOO_LONG, message_text, user_message
 from coder.repo.draft import Draft
 from coder.repo.git import GitError
 from coder.repo.steps import Stale
@@ -84,7 +85,9 @@ class Turn:
         shown = means.briefing.shown
         chosen = await first_files(means.helpers, means.briefing, snapshot, self._task)
         try:
-            if shown and await renewal_pays(means, snapshot, task, chosen):
+            if dropped := means.briefing.stands_dropped:
+                means.emit(Notice(f"the repository section is made anew without {', '.join(dropped)}"))
+            if shown and (dropped or await renewal_pays(means, snapshot, task, chosen)):
                 shown = await self._renew_section(draft)
             plan, messages = await asyncio.to_thread(means.briefing.open_turn, snapshot, task, chosen)
         except GitError:  # the tree that the model saw was pruned: nothing can be told as a difference to it
@@ -104,7 +107,8 @@ class Turn:
         """Put the repository as it is now in the place of the section that the conversation begins with."""
         means = self._means
         section = await asyncio.to_thread(means.briefing.rebuild, draft.snapshot, self._task, most)
-        means.history[0] = user_message(section)
+        rest = (item for item in means.history[1:] if not is_beside(message_text(item)))
+        means.history[:] = [user_message(section), *rest]
         assert means.briefing.shown is not None
         means.recorder.keep_section(means.briefing.shown)
         means.recorder.keep_items()  # which makes the cache key another one
