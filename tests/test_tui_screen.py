@@ -167,6 +167,19 @@ def test_a_fault_is_told_and_the_next_turn_works() -> None:
     drive(fails, act)
 
 
+def test_without_a_session_nothing_that_was_written_is_lost() -> None:
+    async def open_session(emit: Emit, ask: Ask) -> Scripted:
+        raise UserError("the configuration is wrong", "mend it")
+
+    async def act(screen: Shown) -> None:
+        await screen.sees("the configuration is wrong")
+        await screen.write("do it")
+        await screen.sees("there is no session to do it")
+        assert screen.app.composer.text == "do it"
+
+    drive(telling(), act, open_session=open_session)
+
+
 def test_a_resumed_session_shows_its_past_and_goes_on() -> None:
     async def open_session(emit: Emit, ask: Ask) -> Scripted:
         session = Scripted(emit, ask, telling(ReplyFinished("Once more.")))

@@ -295,6 +295,7 @@ class CoderApp(Hands):
             self._planned = True
             self._words = "preparing"
             self._seconds.resume()
+        self.give_back()
         self.refresh_rows()
 
     def _turn_ended(self, error: BaseException | None) -> None:

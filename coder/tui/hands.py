@@ -63,6 +63,12 @@ class Hands(App[int]):
         if waiting:
             self.composer.put(f"{waiting}\n{self.composer.text}".strip())
 
+    def give_back(self) -> None:
+        """Say that what waits will never run where the session could not be opened, and write it into the composer."""
+        if self.turns.has_no_session and self.turns.waiting:
+            self.conversation.say("there is no session to do it", "warning", "mend what is said above, then start anew")
+            self._interrupt()
+
     def _close_side(self) -> None:
         self.side.close()
         self.composer.focus()

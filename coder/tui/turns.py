@@ -41,6 +41,11 @@ class Turns:
     def running(self) -> bool:
         return self._task is not None
 
+    @property
+    def has_no_session(self) -> bool:
+        """Whether the session could not be opened."""
+        return self._settled.is_set() and self.session is None
+
     def open(self, emit: Emit, ask: Ask, *, past_is_told: bool = False) -> None:
         self._opening = asyncio.create_task(self._open(emit, ask, past_is_told))
 
