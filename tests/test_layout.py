@@ -134,7 +134,7 @@ def test_a_pinned_file_that_cannot_be_shown_in_full_is_told(user: User):
     assert said == [
         "docs/guide.md is pinned, but too large for the budget: it is shown as outline",
         ".env is pinned, but withheld: looks like a secret (by its name)",
-        "nosuch.py is pinned, but no file of the plan",
+        "nosuch.py is pinned, but there is no such file to show",
     ]
 
 
@@ -210,11 +210,19 @@ def test_long_rules_with_hidden_characters_are_cut_spelled_out_and_part_of_the_b
 
 def test_rules_of_a_stranger_or_kept_back_by_the_user_are_never_told(tmp_path: Path, serve):
     script, server = serve
-    script += [text("Fine.")] * 2
+    script += [text("Fine.")] * 3
     with_rules(tmp_path / "a", trusted=False).turns("one", "FileWatcher starts twice")
     user = with_rules(tmp_path / "b", trusted=True)
     (user.root / ".coderignore").write_text("AGENTS.md\n")
     git(user.root, "add", "-A")
     user.turns("two", "FileWatcher starts twice")
+    (user.root / ".coderignore").unlink()
+
+    async def without_rules(session) -> None:
+        session.drop("AGENTS.md")
+        session.drop("src/AGENTS.md")
+        await session.run("FileWatcher starts twice")
+
+    user.session("three", without_rules)
     assert not any("<project_rules" in "".join(told(body)) for body in server.bodies())
     assert "rule." not in "".join(told(server.bodies()[1]))

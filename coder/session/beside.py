@@ -46,7 +46,7 @@ def pin_notes(plan: ContextPlan, pinned: Collection[str]) -> tuple[str, ...]:
     notes = []
     for path in pinned:
         mode = modes.get(path)
-        why = f"withheld: {withheld[path]}" if path in withheld else "no file of the plan"
+        why = f"withheld: {withheld[path]}" if path in withheld else "there is no such file to show"
         why = f"too large for the budget: it is shown as {mode}" if mode else why
         if mode != "full":
             notes.append(f"{path} is pinned, but {why}")

@@ -249,5 +249,7 @@ class Briefing:
 
     def _rules(self, snapshot: Snapshot, entries: Sequence[ContextEntry]) -> ProjectRules:
         """What a trusted repository says in AGENTS.md about files that are shown."""
+        if not self._trusted:
+            return ()
         budget = self.settings.context.budget
-        return project_rules(self._repository, snapshot, self.rules, entries, budget) if self._trusted else ()
+        return project_rules(self._repository, snapshot, self.rules, entries, budget, self.dropped)

@@ -1,6 +1,6 @@
 """AGENTS.md of a trusted repository, its root's and its folders': context in a place of its own, never policy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from coder.context.tree import read_texts
 from coder.context.withheld import Rules
@@ -19,15 +19,21 @@ ProjectRules = tuple[tuple[str, str], ...]
 
 
 def project_rules(
-    repository: Repository, snapshot: Snapshot, rules: Rules, entries: Iterable[ContextEntry], budget: int
+    repository: Repository,
+    snapshot: Snapshot,
+    rules: Rules,
+    entries: Iterable[ContextEntry],
+    budget: int,
+    dropped: Collection[str] = (),
 ) -> ProjectRules:
-    """Those that concern files whose text is shown; what the user keeps back (`rules`) is none. Blocking.
+    """Those that concern files whose text is shown; what the user keeps back (`rules`, `dropped`) is none. Blocking.
 
     Nothing in them is hidden from a reader, and so neither from who reviews them.
     """
     shown = (entry.path for entry in entries if entry.mode in ("full", "part") and not _is_own(entry.path))
     folders = {"", *(folder for path in shown for folder in _above(path))}
-    by_depth = sorted(_own(snapshot), key=lambda file: (file.path.count("/"), file.path))
+    own = [file for file in _own(snapshot) if file.path not in dropped]
+    by_depth = sorted(own, key=lambda file: (file.path.count("/"), file.path))
     texts, _ = read_texts(repository, [file for file in by_depth if _folder(file.path) in folders], rules)
     found, room = [], _most_chars(budget)
     for path, text in texts.items():

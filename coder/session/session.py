@@ -226,13 +226,13 @@ class Session:
         """Show this file in full from the next plan on."""
         self._means.briefing.pin(path)
         self._keep_pins()
-        self._say(f"{path} is pinned: the next task has it in full")
+        self._say(f"{path} is pinned for the next tasks")
 
     def drop(self, path: str) -> None:
         """Leave this file out of the next plans."""
         self._means.briefing.drop(path)
         self._keep_pins()
-        self._say(f"{path} is dropped: the next task goes without it")
+        self._say(f"{path} is dropped: the next tasks go without it")
 
     def _keep_pins(self) -> None:
         self._means.recorder.note("pins", pinned=self._means.briefing.pinned, dropped=self._means.briefing.dropped)
