@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coder.agents.tool import MalformedCall, Tool
+from coder.agents.wrap import gist, wrap
 from coder.errors import ToolError
 from coder.model.messages import ToolCall
 from coder.tools import ALL, APPLY_PATCH, DELEGATE, LIST_FILES, READ_FILES, READING, RUN_TESTS, SEARCH
@@ -71,6 +72,11 @@ def test_lines_are_shown_as_they_are(tmp_path: Path):
     with bench(tmp_path) as place:
         opening, *lines, _ = read(place, "./calc.py", first=1, last=2).splitlines()
         assert opening.endswith(": calc.py, lines 1-2 of 6>") and lines == ["def add(a, b):", "    return a - b"]
+
+
+def test_a_person_is_told_what_was_read_without_its_mark():
+    assert gist(wrap("a.txt, lines 1-2 of 9", "x\ny\n")) == "a.txt, lines 1-2 of 9"
+    assert gist("2 files, +4 -3\na.txt\n") == "2 files, +4 -3"
 
 
 def test_one_bad_path_does_not_spoil_the_others(tmp_path: Path):

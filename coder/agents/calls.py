@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from coder import text
 from coder.agents.tool import Desk, MalformedCall, Tool
-from coder.agents.wrap import clip
+from coder.agents.wrap import clip, gist
 from coder.errors import ToolError
 from coder.events import ToolFinished, ToolStarted
 from coder.model.messages import ToolCall
@@ -92,8 +92,7 @@ class Calls:
     def _finish(self, call: ToolCall, ok: bool, result: str) -> str:
         """The answer as the model gets it: redacted, bounded, errors marked; and the fact for the faces."""
         answer = clip(text.redact(result), MAX_RESULT) if ok else f"error: {clip(text.redact(result), MAX_ERROR)}"
-        first = answer.lstrip().partition("\n")[0]
-        self._desk.emit(ToolFinished(call.call_id, call.name, ok, first[:200]))
+        self._desk.emit(ToolFinished(call.call_id, call.name, ok, gist(answer)))
         return answer
 
 

@@ -1,6 +1,9 @@
 """Marks around untrusted text, which the text itself cannot close. Decides nothing about what is inside."""
 
 import hashlib
+import re
+
+_MARK = re.compile(r"<data [0-9a-f]{16}: (.*)>")
 
 
 def wrap(label: str, text: str) -> str:
@@ -11,6 +14,13 @@ def wrap(label: str, text: str) -> str:
     mark = hashlib.sha256(f"{label}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     ending = "" if text.endswith("\n") or not text else "\n"
     return f"<data {mark}: {' '.join(label.split())}>\n{text}{ending}</data {mark}>"
+
+
+def gist(answer: str) -> str:
+    """The first line of a tool's answer, for a person: of marked text its label."""
+    first = answer.lstrip().partition("\n")[0]
+    label = _MARK.fullmatch(first)
+    return (label[1] if label else first)[:200]
 
 
 def clip(text: str, limit: int, advice: str = "") -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from msgspec import ValidationError, convert
 
 from coder.agents.tool import MalformedCall
+from coder.agents.wrap import gist
 from coder.events import (
     Applied,
     ContextPlanned,
@@ -104,7 +105,7 @@ def _item(item: Json, names: dict[str, str]) -> Iterator[Event]:
             arguments = str(item.get(_ARGUMENTS[kind], ""))
             yield ToolStarted(call_id, name, _summary(ToolCall(call_id, name, arguments, kind != "function_call")))
         case {"type": "function_call_output" | "custom_tool_call_output", "call_id": str(call_id), "output": output}:
-            first = str(output).lstrip().partition("\n")[0][:200]
+            first = gist(str(output))
             yield ToolFinished(call_id, names.get(call_id, ""), not first.startswith("error: "), first)
 
 

@@ -243,7 +243,7 @@ class CoderApp(Hands):
         base.query_one(Status).renew()
         words, stop = (ASKING, "") if self.facts.asking else (self._words, hint(["app.interrupt"], "", self.keys)[0])
         base.query_one(Activity).show(words if running else "", len(self.turns.waiting), stop)
-        base.query_one(Hints).show(foot_hints(running, self.keys))
+        base.query_one(Hints).show(() if self.facts.asking else foot_hints(running, self.keys))
         self.side.update()
 
     def _tick(self) -> None:
