@@ -181,6 +181,7 @@ def test_a_terminal_shows_a_bar_that_fills(root: Path):
             terminal.wait_for("files summarised", 60)
             shown = terminal.raw.decode()
     assert f"\r[{'.' * 30}] 0 of 4 files" in shown and f"\r[{'#' * 30}] 4 of 4 files" in shown
+    assert re.search(r"\r\x1b\[K[^\r\n]+\r\n\r\[", shown)  # what is said meanwhile stands above the bar
 
 
 def test_an_interrupt_ends_it_with_its_code(root: Path):

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -61,7 +60,7 @@ def command(
             doors.say(store.note)
         if import_:
             _take_in(store, import_)
-        job = _Job(settings, places, model, store, repository, repository.snapshot(), session, shared.quiet)
+        job = _Job(settings, places, model, store, repository, repository.snapshot(), session, _Bar(quiet=shared.quiet))
         work = job.work(wanted)
         if work.calls and not store.lasts and not export:
             raise UserError(
@@ -95,7 +94,7 @@ class _Job:
     repository: "Repository"
     snapshot: "Snapshot"
     session: str
-    quiet: bool
+    bar: "_Bar"
     stopped_by: int = 0
 
     def work(self, paths: list[str]) -> "Work":
@@ -104,7 +103,7 @@ class _Job:
         return plan_work(self.repository, self.snapshot, self.settings, self.places, self.store, self.model, paths)
 
     def nothing_to_do(self, work: "Work") -> int:
-        self._say(f"nothing to summarise{_rest(work)}")
+        self.bar.say(f"nothing to summarise{_rest(work)}")
         return Exit.DONE
 
     def carry_out(self, work: "Work", *, yes: bool) -> int:
@@ -113,16 +112,16 @@ class _Job:
         from coder.headless.telemetry import observed
         from coder.model.client import Client
 
-        self._say(forecast(work))
+        self.bar.say(forecast(work))
         root, emit = str(self.repository.location.root), observed(self._tell, self.settings.otel)
         client = Client(self.settings, self.places, self.session, emit, repository=root, count=count_tokens)
         client.require_key()
         if not yes and not self._approved(work):
-            self._say("nothing was sent")
+            self.bar.say("nothing was sent")
             return Exit.UNCHANGED
-        bar = _Bar(quiet=self.quiet)
+        bar = self.bar
         try:
-            asyncio.run(self._fill(client, work, bar.show))
+            asyncio.run(self._fill(client, work))
         finally:  # what was paid for until then is kept
             bar.end()
             price = "unknown" if client.cost_usd is None else f"${client.cost_usd:.4f}"
@@ -140,7 +139,7 @@ class _Job:
             raise UserError(f"this may cost more than ${threshold:.2f}, and there is no terminal to ask", "use --yes")
         return click.confirm("Go on?", default=False, err=True)
 
-    async def _fill(self, client: "Client", work: "Work", tell: Callable[["Progress"], None]) -> None:
+    async def _fill(self, client: "Client", work: "Work") -> None:
         """The work under signals: a stop cancels what is under way; what is there is kept."""
         from coder.agents.subagents import Helpers
         from coder.context.tree import rules_for
@@ -148,7 +147,7 @@ class _Job:
 
         rules = rules_for(self.repository, self.snapshot, self.settings.context.exclude)
         helpers = Helpers(client, self.settings, self._tell, self.session)
-        task = asyncio.ensure_future(fill(helpers, self.repository, rules, self.store, work, tell))
+        task = asyncio.ensure_future(fill(helpers, self.repository, rules, self.store, work, self.bar.show))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop, number, task)
@@ -170,15 +169,11 @@ class _Job:
     def _tell(self, event: Event) -> None:
         match event:
             case Notice():
-                self._say(f"{'warning: ' if event.level == 'warning' else ''}{event.text}")
+                self.bar.say(f"{'warning: ' if event.level == 'warning' else ''}{event.text}")
             case RetryWaiting():
-                self._say(f"waiting {event.seconds:.1f} s: {event.reason}")
+                self.bar.say(f"waiting {event.seconds:.1f} s: {event.reason}")
             case _:
                 pass
-
-    def _say(self, line: str) -> None:
-        if not self.quiet:
-            doors.say(line)
 
 
 class _Bar:
@@ -188,7 +183,7 @@ class _Bar:
         self._quiet = quiet or sys.stderr is None
         self._drawn = not self._quiet and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._tenth = -1
-        self._open = False
+        self._line = ""
         self.done = self.failed = 0
 
     def show(self, progress: "Progress") -> None:
@@ -199,15 +194,29 @@ class _Bar:
         words = f"{ended} of {total} files"
         if self._drawn:
             filled = WIDTH * ended // total
-            print(f"\r[{'#' * filled}{'.' * (WIDTH - filled)}] {words}", end="", file=sys.stderr, flush=True)
-            self._open = True
+            self._draw(f"[{'#' * filled}{'.' * (WIDTH - filled)}] {words}")
         elif 10 * ended // total > self._tenth:
             self._tenth = 10 * ended // total
             print(words, file=sys.stderr, flush=True)
 
+    def say(self, line: str) -> None:
+        """A line of its own, above the bar where one is drawn."""
+        if self._quiet:
+            return
+        if self._line:
+            print("\r\x1b[K", end="", file=sys.stderr)
+        doors.say(line)
+        if self._line:
+            self._draw(self._line)
+
     def end(self) -> None:
-        if self._open:
+        if self._line:
             print(file=sys.stderr, flush=True)
+        self._line = ""
+
+    def _draw(self, line: str) -> None:
+        self._line = line
+        print(f"\r{line}", end="", file=sys.stderr, flush=True)
 
 
 def forecast(work: "Work") -> str:
