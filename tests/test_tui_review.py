@@ -66,6 +66,7 @@ def test_undecided_hunks_are_named_before_they_are_left_out() -> None:
         await screen.press("enter")  # the untouched answer is no
         assert not screen.session.answers
         await screen.press("enter", "y")
+        await screen.sees("1 of 3 hunks accepted; the model is told")
 
     assert review(proposal_of(SHOP, TILL), act) == [ReviewDecision({"src/shop.py": {0}})]
 

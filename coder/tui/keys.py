@@ -101,7 +101,7 @@ REVIEW = (
     Key("review.more", "+,=", "widen(10)", "more of the lines around this hunk"),
     Key("review.fewer", "-", "widen(-10)", "fewer of them"),
     Key("review.undecided", "u", "filter", "only undecided hunks"),
-    Key("review.search", "/", "search", "search paths and lines"),
+    Key("review.search", "/", "search", "search paths and lines, and again for the next"),
     Key("review.beside", "s", "beside", "old and new side by side, and back"),
     Key("review.whole", "w", "whole", "long lines in full"),
     Key("review.aside", "t", "aside", "show or hide the files and the evidence"),

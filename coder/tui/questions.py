@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 
+from coder.amounts import count
 from coder.events import Answer, ApproveCommand, ApproveSpending, Question, Review
 from coder.tui.confirm import ask_spending
-from coder.values import ReviewDecision
+from coder.values import Proposal, ReviewDecision
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -28,8 +29,11 @@ def show_question(app: CoderApp, question: Question, answer: Callable[[Answer], 
         app.refresh_rows()
 
     def answered(value: Answer | None) -> None:
-        if isinstance(value, ReviewDecision) and value.comments:
-            app.turns.waiting.insert(0, FOLLOW_UP)
+        if isinstance(value, ReviewDecision) and isinstance(question, Review):
+            if words := taken_in_part(question.proposal, value):
+                app.conversation.say(words)
+            if value.comments:
+                app.turns.waiting.insert(0, FOLLOW_UP)
         asking(False)
         if value is not None:
             answer(value)
@@ -42,6 +46,16 @@ def show_question(app: CoderApp, question: Question, answer: Callable[[Answer], 
     asking(True)
     app.push_screen(screen, answered)
     return withdraw
+
+
+def taken_in_part(proposal: Proposal, decision: ReviewDecision) -> str:
+    """How much of a proposal was accepted; "" where that is all or nothing, unchanged."""
+    every = sum(max(1, len(file.hunks)) for file in proposal.files)
+    taken = sum(map(len, decision.accepted.values()))
+    if not taken or (taken == every and not decision.edited):
+        return ""
+    changed = f", {len(decision.edited)} of them changed" if decision.edited else ""
+    return f"{taken} of {count(every, 'hunk')} accepted{changed}; the model is told"
 
 
 def screen_for(question: Question) -> Screen[Any]:
