@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def paths_in(body: dict[str, Any]) -> list[str]:
-    return re.findall(r"<data \w+: file (\S+)>", body["input"][0]["content"][0]["text"])
+    return re.findall(r"<data \w+: file (.+)>\n", body["input"][0]["content"][0]["text"])
 
 
 def summarizing(body: dict[str, Any]):
@@ -87,6 +87,14 @@ def test_only_what_is_named_is_summarised(root: Path):
         summarize(root / "src", server, "cart.py", "../vendor")
         assert sent(server) == ["src/cart.py", "vendor/lib.py"]
         assert summarize(root, server, "/etc").code == summarize(root, server, "nosuch.py").code == 2
+
+
+def test_a_file_of_any_name_gets_its_summary(tmp_path: Path):
+    names = ["two\nlines.py", "not-utf8-\udcff.py", "spa ce.py", "\u202edib.py"]
+    root = make_repository(tmp_path / "odd", {name: f"x = {place}\n" for place, name in enumerate(names)})
+    with FakeOpenAI(summarizing) as server:
+        ended = summarize(root, server)
+    assert ended.code == 0 and ended.out.startswith("4 files summarised"), ended.err
 
 
 def test_bulk_work_asks_for_half_the_price_and_falls_back(root: Path):

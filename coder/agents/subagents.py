@@ -25,7 +25,7 @@ from coder.events import Emit, Notice, SubagentFinished, SubagentStarted
 from coder.model.client import Client
 from coder.model.messages import Reply, Request, user_message
 from coder.model.strict import schema_of
-from coder.text import redact
+from coder.text import redact, visible_line
 from coder.values import TriageCard, TriageCause
 
 MAX_FILE = 60_000  # characters of one file that a summary is made from
@@ -172,7 +172,12 @@ def batches(files: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 
 def _question(batch: Mapping[str, str]) -> str:
-    return "\n".join(wrap(f"file {path}", text) for path, text in batch.items())
+    return "\n".join(wrap(f"file {_spelled(path)}", text) for path, text in batch.items())
+
+
+def _spelled(path: str) -> str:
+    """A path as a model can repeat it: in one line, nothing in it hidden."""
+    return " ".join(visible_line(path).split())
 
 
 def _title(batch: Mapping[str, str]) -> str:
@@ -180,7 +185,9 @@ def _title(batch: Mapping[str, str]) -> str:
 
 
 def _rendered(answer: Summaries, batch: Mapping[str, str]) -> dict[str, str]:
-    return {file.path: render_summary(file, batch[file.path]) for file in answer.files if file.path in batch}
+    paths = {_spelled(path): path for path in batch}
+    found = {paths[file.path]: file for file in answer.files if file.path in paths}
+    return {path: render_summary(file, batch[path]) for path, file in found.items()}
 
 
 def render_summary(summary: FileSummary, text: str) -> str:
