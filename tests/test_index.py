@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from coder.config import ContextSettings
+from coder.config import ContextSettings, Settings
 from coder.context.behind import Behind
 from coder.context.facts import facts_key
 from coder.context.index import Index
@@ -23,6 +23,7 @@ from coder.context.pool import Job, Pool
 from coder.context.tree import load_tree
 from coder.context.withheld import NO_RULES
 from coder.repo.repository import Repository
+from coder.session.briefing import Briefing
 from coder.store import Places
 from coder.values import ContextPlan
 from tests.context_kit import plan_of, project
@@ -158,6 +159,17 @@ def test_the_files_that_the_task_names_are_read_first(tmp_path: Path, monkeypatc
         files = repository.snapshot().files
         corpus = load_tree(repository, files, NO_RULES, index, patience=0.0, task="what does render draw?")
     assert [document.path for document in corpus.documents if document.lines] == ["src/render.py"]
+
+
+def test_the_past_of_a_large_repository_is_read_while_its_first_snapshot_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("coder.session.briefing.LARGE_INDEX", 0)
+    places = places_in(tmp_path)
+    with Repository.open(project(tmp_path), places, "test") as repository:
+        assert Briefing(repository, Settings(), places, trusted=False).snapshot() == repository.snapshot()
+        with Index.open(places) as index:
+            assert "src/watcher.py" in (index.history(repository.location.head) or "")
 
 
 def test_of_a_giant_tree_the_files_are_ranked_whose_names_or_words_the_task_has(

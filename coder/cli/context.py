@@ -49,7 +49,7 @@ def _plan(ctx: click.Context, task: str, select: bool, trust: bool) -> ContextPl
     repository = Repository.open(setup.repository().root, setup.places, session)
     briefing = Briefing(repository, setup.settings, setup.places, trusted=setup.trusted)
     try:
-        snapshot = repository.snapshot()
+        snapshot = briefing.snapshot(exact=True)
         chosen = _select(setup, repository, briefing, snapshot, task, session) if select else ()
         return briefing.make_plan(snapshot, task, exact=True, chosen=chosen)
     finally:

@@ -16,6 +16,7 @@ from coder.config import ContextSettings
 from coder.context.behind import Behind
 from coder.context.choose import Choice, Read
 from coder.context.corpus import Corpus, Document
+from coder.context.history import read_history
 from coder.context.index import File, Index, Progress, with_index
 from coder.context.rank import Ranking, prefer, rank
 from coder.context.render import frame_tokens
@@ -141,6 +142,11 @@ def shortlist(
         return short_list(corpus, rank(corpus, read_task(task)), index)
 
     return with_index(places, work)
+
+
+def read_past(repository: Source, places: Places) -> None:
+    """Have the index know the project's past before a plan asks for it: a large one takes git a second to tell."""
+    with_index(places, lambda index: read_history(repository, repository.location.head, index))
 
 
 def _look(

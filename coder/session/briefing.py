@@ -4,6 +4,7 @@ The conversation is append-only, so that the provider's prompt cache keeps hitti
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from msgspec.structs import replace
 
@@ -11,9 +12,10 @@ from coder.agents.compaction import Scale
 from coder.agents.loop import usable_input
 from coder.config import ContextSettings, Settings
 from coder.context.behind import Behind
-from coder.context.plan import Memory, make_plan, priced, shortlist
+from coder.context.plan import Memory, make_plan, priced, read_past, shortlist
 from coder.context.render import render, render_beside
 from coder.context.shortlist import Shortlist
+from coder.context.tokens import count_tokens
 from coder.context.tree import rules_for
 from coder.context.withheld import NO_RULES, Rules
 from coder.model.catalog import Catalog, Model
@@ -30,6 +32,7 @@ from coder.values import ContextEntry, ContextPlan, Proposal, ReviewDecision
 
 MAX_DIFF_CHARS = 40_000
 PATIENCE_S = 8.0  # an index that takes longer is built behind the session
+LARGE_INDEX = 500_000  # bytes of git's index: about 5,000 files, more than any budget takes whole
 BESIDE = 12_000  # tokens kept free beside the section for instructions, tools, the task and the first steps
 
 RENEWED = (
@@ -67,6 +70,23 @@ class Briefing:
         """Give up the repository, after what reads it behind the session. Blocking."""
         self._behind.end()
         self._repository.close()
+
+    def snapshot(self, *, exact: bool = False) -> Snapshot:
+        """The working tree now. While git looks at a large repository for the first time, what else its first plan will
+        wait for is made ready; with `exact` what counts tokens too, for which a screen would stand still. Blocking."""
+        with ThreadPoolExecutor(2) as beside:
+            if self._is_large and not self._repository.shadow.published_index.exists():
+                beside.submit(read_past, self._repository, self._places)  # what fails there fails again, and says so
+                if exact:
+                    beside.submit(count_tokens, "load")
+            return self._repository.snapshot()
+
+    @property
+    def _is_large(self) -> bool:
+        try:
+            return self._repository.location.index.stat().st_size > LARGE_INDEX
+        except OSError:
+            return False
 
     def resume(self, state: Recorded) -> None:
         """Take up what the model has seen where a recorded session left it."""

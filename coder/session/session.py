@@ -216,7 +216,7 @@ class Session:
 
     async def plan(self, task: str = "") -> ContextPlan:
         """What the model would see for `task` now; sends nothing. Says what is new of it."""
-        snapshot = await asyncio.to_thread(self._means.repository.snapshot)
+        snapshot = await asyncio.to_thread(self._means.briefing.snapshot)
         plan = await asyncio.to_thread(self._means.briefing.make_plan, snapshot, task)
         for note in self._means.briefing.news(plan):
             self._emit(Notice(note))

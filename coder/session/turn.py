@@ -78,7 +78,7 @@ class Turn:
     async def _begin(self) -> Draft:
         """Snapshot the working tree, decide what the model sees of it, and open the turn in the conversation."""
         means = self._means
-        snapshot = await asyncio.to_thread(means.repository.snapshot)
+        snapshot = await asyncio.to_thread(means.briefing.snapshot)
         draft = self.draft = await asyncio.to_thread(Draft, means.repository, snapshot, means.briefing.seen_tree)
         self.evidence, self.triage = Evidence(tree=snapshot.tree), ()
         task = prompts.fill("planning", task=self._task) if self._mode == "plan" else self._task
