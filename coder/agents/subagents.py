@@ -219,7 +219,8 @@ async def pick(helpers: Helpers, task: str, candidates: Sequence[tuple[str, str]
     if len(candidates) < 2:
         return ()
     listing = "\n".join(
-        f"{number}. {path}\n{clip(outline, MAX_OUTLINE)}".rstrip() for number, (path, outline) in enumerate(candidates)
+        f"{number}. {_spelled(path)}\n{clip(outline, MAX_OUTLINE)}".rstrip()
+        for number, (path, outline) in enumerate(candidates)
     )
     text = f"{wrap('task', clip(task, 8_000))}\n{wrap('candidates', listing)}"
     answer: Selection | None = None
