@@ -10,6 +10,7 @@ import pytest
 from coder.repo import snapshot as limits
 from coder.repo.repository import FileState
 from coder.repo.shadow import prune_shadows
+from coder.repo.sizes import sizes_on_disk
 from coder.values import Withheld
 from tests.repo_tools import Ground, contents, fingerprint, new_ground, run_git
 
@@ -495,3 +496,13 @@ def test_a_filter_counts_though_the_attributes_that_name_it_are_gone_from_the_di
     (ground.root / "deep/er/.gitattributes").unlink()
     with ground.open() as repository:
         assert contents(repository, repository.snapshot().tree) == {"deep/er/down/a.up": b"lower\n"}
+
+
+def test_another_process_finds_the_same_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in a folder").mkdir()
+    (tmp_path / "in a folder" / "\udcff\n").write_bytes(b"four")
+    (tmp_path / "link").symlink_to("far away")
+    paths = ["in a folder/\udcff\n", "gone", "link"]
+    here = sizes_on_disk(tmp_path, paths)
+    monkeypatch.setattr("coder.repo.sizes.MANY", 0)
+    assert here == sizes_on_disk(tmp_path, paths) == {"in a folder/\udcff\n": 4, "link": 8}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import tiktoken
 
 RANKS_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
-STEP = 20_000  # fields read at a time
+STEP = 4_000  # fields read at a time
 PIECE = 100_000  # characters; tiktoken panics on whitespace runs near a million (a Rust trace, not an exception)
 
 # Source: tiktoken's own definition of o200k_base (openai_public.py); the encoding is fixed for good by its name.

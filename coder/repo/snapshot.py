@@ -20,6 +20,7 @@ from coder.garbage import not_collecting
 from coder.repo.discover import read_small
 from coder.repo.git import GitError
 from coder.repo.shadow import Shadow
+from coder.repo.sizes import sizes_on_disk
 from coder.repo.trees import (
     FILE_MODES,
     MISSING,
@@ -65,9 +66,10 @@ def take_snapshot(shadow: Shadow) -> Snapshot:
         wanted.modes = {e.path: e.mode for e in listing.tracked() if e.mode in FILE_MODES and e.stage == "0"}
     seeded = _start_index(shadow)
     with ThreadPoolExecutor(1) as beside:  # git works in another process meanwhile
-        sizes = beside.submit(_sizes, shadow.location.root, wanted.present) if seeded else None
+        sizes = beside.submit(sizes_on_disk, shadow.location.root, wanted.present) if seeded else None
         if seeded:
             _unsettle(shadow, listing, [*wanted.present, *wanted.fixed])
+        del listing  # in pieces: to free all at the end would keep a screen from painting for a tenth of a second
         _hash(shadow, wanted)
         tree, files = _write(shadow)
     doubtful = _not_as_on_disk(files, sizes.result()) if sizes else set()
@@ -274,17 +276,6 @@ def _why_not(root: Path, path: str) -> str | None:
 def _write(shadow: Shadow) -> tuple[str, tuple[TreeFile, ...]]:
     tree = shadow.files.run("write-tree", "--missing-ok", env=_on(shadow)).decode("ascii").strip()
     return tree, parse_tree(shadow.trees.run("ls-tree", "-r", "-l", "-z", "--full-tree", tree))
-
-
-def _sizes(root: Path, paths: Iterable[str]) -> dict[str, int]:
-    """The size of each file that can be looked at, in bytes."""
-    found: dict[str, int] = {}
-    for path in paths:
-        try:
-            found[path] = os.lstat(f"{root}/{path}").st_size
-        except OSError:
-            continue
-    return found
 
 
 def _not_as_on_disk(files: Iterable[TreeFile], sizes: Mapping[str, int]) -> set[str]:
