@@ -103,6 +103,8 @@ def test_two_of_three_hunks_are_accepted_resized_killed_and_resumed(tmux: Tmux, 
     tmux.sees("✓1")
     tmux("send-keys", "x")
     tmux.sees("✗1")
+    tmux("resize-window", "-x", "2", "-y", "1")  # it must not end
+    tmux.until(lambda shown: shown.count("\n") == 1)
     tmux("resize-window", "-x", "60", "-y", "20")
     tmux.until(lambda shown: shown.count("\n") == 20 and "✓1 ✗1 ·1" in shown and "LINE 50" in shown)
     tmux("send-keys", "a")

@@ -17,7 +17,7 @@ from coder.tui.foot_line import FootLine
 from coder.tui.grace import Grace
 from coder.tui.keys import APPROVE, bindings, hint
 from coder.tui.lines import Line, Span, plain, wrap, wrap_text
-from coder.tui.row import RowsView
+from coder.tui.row import QUESTION, RowsView
 from coder.values import Approval
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Approve(ModalScreen[Approval]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield RowsView(self._rows, id="words")
+            yield RowsView(self._rows, id="words", share=QUESTION)
             yield self._answers
             yield FootLine(self._refuse)
 

@@ -15,7 +15,7 @@ from coder.tui.door import TrustQuestion
 from coder.tui.grace import Grace
 from coder.tui.keys import CONFIRM, bindings, hint
 from coder.tui.lines import Line, wrap, wrap_text
-from coder.tui.row import Row, RowsView
+from coder.tui.row import QUESTION, Row, RowsView
 
 if TYPE_CHECKING:
     from coder.repo.checkpoint import UndoItem
@@ -61,7 +61,7 @@ class Confirm(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
-            yield RowsView(self._rows, id="words")
+            yield RowsView(self._rows, id="words", share=QUESTION)
             yield self._choice
 
     def on_mount(self) -> None:

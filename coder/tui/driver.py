@@ -6,14 +6,18 @@ import select
 from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Any, cast
 
+from textual import events
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
+from textual.message import Message
 
 from coder.tui.frame import Frame
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
 
+LEAST_COLUMNS = 12  # Textual cannot wrap words in a field of no width; in a narrower window the rest is out of sight
 ESCAPE_S = 0.1  # after which a lone escape character is the key, not the beginning of a sequence
 
 
@@ -40,6 +44,16 @@ class ScreenDriver(LinuxDriver):
     def forget(self) -> None:
         """The terminal may show something else than what was written: draw all of it again when it is drawn."""
         self._frame.forget()
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        columns, rows = super()._get_terminal_size()
+        return max(LEAST_COLUMNS, columns), rows
+
+    def process_message(self, message: Message) -> None:
+        if isinstance(message, events.Resize):  # told by the terminal itself
+            size = Size(max(LEAST_COLUMNS, message.size.width), message.size.height)
+            message = events.Resize(size, size)
+        super().process_message(message)
 
     def start_application_mode(self) -> None:
         self._terminal.taken = True

@@ -8,7 +8,7 @@ import re
 import shutil
 from typing import Any
 
-from coder.tui.driver import ScreenDriver
+from coder.tui.driver import LEAST_COLUMNS, ScreenDriver
 from coder.tui.terminal import RESTORE
 
 FEWEST = 15  # rows; what every screen is made for
@@ -33,7 +33,7 @@ class InlineDriver(ScreenDriver):
 
     def _get_terminal_size(self) -> tuple[int, int]:
         size = self._terminal_size()
-        return size.columns, _rows_of(size.lines)
+        return max(LEAST_COLUMNS, size.columns), _rows_of(size.lines)
 
     def _terminal_size(self) -> os.terminal_size:
         """Of the terminal itself: what LINES says would not be where its last row is."""

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from coder.text import visible_line
 from coder.tui.keys import PICKER, bindings, hint
 from coder.tui.lines import Line, clip
-from coder.tui.row import Row, RowsView
+from coder.tui.row import QUESTION, Row, RowsView
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -62,7 +62,7 @@ class Picker(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
             yield RowsView(self._heading, id="title")
-            yield RowsView(self._rows, id="words")
+            yield RowsView(self._rows, id="words", share=QUESTION)
             yield self._foot
 
     def on_mount(self) -> None:

@@ -10,6 +10,8 @@ from textual.widget import Widget
 from coder.tui.lines import Line, LineView, strip_of
 from coder.tui.theme import palette
 
+QUESTION = 0.6  # of the screen's height for what is read before an answer
+
 
 class Row(Widget):
     """One row of spans, made anew for each paint."""
@@ -34,11 +36,14 @@ class Row(Widget):
 
 
 class RowsView(LineView, can_focus=False):
-    """Rows that `make` gives for a width; made again on resize and when told to."""
+    """Rows that `make` gives for a width; made again on resize and when told to. The view wants to be as high as they
+    are, but takes at most `share` of the screen: a max-height in the stylesheet would not make the box around it lower.
+    """
 
-    def __init__(self, make: Callable[[int], list[Line]], *, id: str | None = None) -> None:
+    def __init__(self, make: Callable[[int], list[Line]], *, id: str | None = None, share: float = 1) -> None:
         super().__init__(id=id)
         self._make = make
+        self._share = share
         self.rows: list[Line] = []
 
     def remake(self) -> None:
@@ -60,4 +65,4 @@ class RowsView(LineView, can_focus=False):
         return self.rows[y]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._make(width)) if width > 0 else 0
+        return min(len(self._make(width)), max(1, int(viewport.height * self._share))) if width > 0 else 0
