@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable
 from functools import cache
-from urllib.parse import quote
 
 # C0 controls but tab and newline become control pictures (U+2400 block); the rest is spelled out.
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)} | {0x7F: "\u2421"}
@@ -175,6 +174,8 @@ def _redact(text: str, values: Iterable[str]) -> str:
 
 def _spellings(known: Iterable[str]) -> list[str]:
     """The values as they are, as JSON and URLs spell them; longest first, so that none leaves another's tail."""
+    from urllib.parse import quote  # only where there is a value to hide: the index's worker has none
+
     found = {
         spelling
         for value in known

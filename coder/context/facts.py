@@ -8,8 +8,8 @@ import re
 import struct
 from array import array
 from collections import Counter
-from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
 from coder.context.languages import is_code, is_prose, language_of, suffix_of
 from coder.context.outline import Outline, Symbol, has_outline, outline, plain_outline
@@ -24,8 +24,7 @@ MINIFIED_LINE = 400  # mean bytes per line above which code was written by a mac
 _HEADER = struct.Struct("<9I")
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """`ids` are sorted term numbers (4 bytes each), `counts` three bytes for each: everywhere, in comments, in names
     of declarations (capped at 255). `why` is set when the content keeps the file from the model."""
 

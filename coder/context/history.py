@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from coder.context.index import Index
-from coder.context.terms import count
+from coder.context.terms import distinct
 
 COMMITS = 3_000
 MESSAGE_LIMIT = 2_000  # characters
@@ -62,7 +62,7 @@ def digest(entries: Iterable[LogEntry]) -> History:
     for entry in entries:
         if 0 < len(entry.paths) <= MOST_PATHS:
             paths = tuple(places.setdefault(path, len(places)) for path in entry.paths)
-            commits.append(Commit(tuple(sorted(count(entry.message[:MESSAGE_LIMIT]))), paths))
+            commits.append(Commit(tuple(sorted(distinct(entry.message[:MESSAGE_LIMIT]))), paths))
     return History(tuple(places), tuple(commits))
 
 

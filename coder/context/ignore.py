@@ -5,15 +5,13 @@ Source: gitignore(5). The last pattern that matches decides; a file below an ign
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 MAX_PATTERNS = 5_000
 MAX_PATTERN_LENGTH = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     text: str
     regex: re.Pattern[str]
     negated: bool

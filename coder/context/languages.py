@@ -4,11 +4,10 @@ In each query the declaration is captured by its kind and its name as `@name`; c
 `@comment`. Node names come from the grammars' own `node-types.json`.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Language:
+class Language(NamedTuple):
     """`module` and `function` lead to the grammar (`tree_sitter_typescript.language_tsx`)."""
 
     name: str

@@ -7,7 +7,6 @@ import importlib
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,8 +35,7 @@ class Symbol(NamedTuple):
     signature: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(NamedTuple):
     """What a file declares, in file order, and the text of its comments and documentation strings."""
 
     symbols: tuple[Symbol, ...]
