@@ -1,8 +1,9 @@
 """An agent is data: prompt, model, effort, tools, limits. Nothing in it differs from one request to the next."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
+
+from msgspec import Struct
 
 from coder import prompts
 from coder.agents.tool import Tool
@@ -12,8 +13,7 @@ from coder.model.messages import Request, ToolSpec
 Role = Literal["coder", "summarizer", "selector", "triager"]
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
+class Agent(Struct, frozen=True):
     """`role` is what the ledger books it under; `max_output` counts tokens, reasoning included.
 
     `allowed` names the tools it may use now, where not all: the list itself stays, so that the cached prefix holds.

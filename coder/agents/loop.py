@@ -1,8 +1,9 @@
 """The turn on one page: ask the model, append whole steps, run what it called for, repeat. Growth goes elsewhere."""
 
 import time
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from coder import prompts
 from coder.agents.agent import Agent
@@ -33,8 +34,7 @@ SAID = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Checked before each call. `deadline` is on time.monotonic(), `max_input` in tokens; money is the client's.
 
     `scale` learns how the provider counts, and may outlive the turn.
@@ -58,8 +58,7 @@ def usable_input(model: Model) -> int:
     return int(model.max_input * 0.95) if model.known else 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class TurnEnd:
+class TurnEnd(Struct, frozen=True):
     """Why the turn ended, the last reply's text, and the steps it took."""
 
     status: Ending

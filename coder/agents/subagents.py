@@ -9,7 +9,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError
@@ -73,8 +72,7 @@ class Triage(Answer, frozen=True):
     next_step: str
 
 
-@dataclass(frozen=True, slots=True)
-class Helpers:
+class Helpers(Struct, frozen=True):
     """What every helper call needs. How many are in flight at once is the client's to bound."""
 
     client: Client
@@ -237,8 +235,7 @@ async def pick(helpers: Helpers, task: str, candidates: Sequence[tuple[str, str]
 # ── triager ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What a triage is checked against. `line_count` is the number of lines of a file of the draft, 0 if it has none
     such; `excerpt` gives the part of the log that belongs to a card."""
 

@@ -66,8 +66,7 @@ class Desk:
             return await asyncio.to_thread(function, *args, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Struct, frozen=True):
     """One thing the model may call. `arguments` is None for a tool that takes free text.
 
     `act` gets the parsed arguments (the text itself for free text) and returns what the model is told; it raises

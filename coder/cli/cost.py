@@ -1,9 +1,9 @@
 """`coder cost`: what was spent, from the ledger."""
 
-from dataclasses import asdict
 from typing import cast
 
 import click
+from msgspec import to_builtins
 
 from coder.cli import doors
 from coder.cli.options import SharedOptions, gather
@@ -30,7 +30,7 @@ def command(ctx: click.Context, by: str, output: str) -> int:
     if ledger.complaint:
         doors.say(f"coder: warning: {ledger.complaint}")
     if output == "json":
-        click.echo(dump([asdict(total) for total in totals], indent=2))
+        click.echo(dump(to_builtins(totals), indent=2))
         return Exit.DONE
     click.echo(_table(totals))
     if (logs := ledger.logs()).triages:

@@ -6,11 +6,11 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import click
+from msgspec import Struct, to_builtins
 
 from coder import __version__
 from coder.cli.options import SharedOptions, gather
@@ -25,8 +25,7 @@ from coder.store import private_dir
 from coder.text import mask_key, visible
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One checked thing. `state` "problem" makes the command fail; `hint` says what to do."""
 
     name: str
@@ -43,7 +42,7 @@ def command(ctx: click.Context, output: str) -> int:
     setup = prepare(gather(ctx), need_repository=False)
     findings = [finding for check in CHECKS for finding in _checked(check, setup)]
     if output == "json":
-        click.echo(dump({"findings": [asdict(finding) for finding in findings]}, indent=2))
+        click.echo(dump({"findings": to_builtins(findings)}, indent=2))
     else:
         for finding in findings:
             click.echo(visible(f"{finding.state:<8} {finding.name}: {finding.what}"))

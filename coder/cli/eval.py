@@ -4,11 +4,11 @@ import asyncio
 import json
 import signal
 from collections.abc import Coroutine, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
 from coder.cli import doors
 from coder.cli.options import Shared, SharedOptions, gather
@@ -120,7 +120,7 @@ def _read(file: str) -> dict[str, Any]:
             report: dict[str, Any] = json.loads(stream.read(MOST))
         if report["schema"] != SCHEMA or not isinstance(report["digest"], str):
             raise ValueError
-        report["trials"] = [asdict(Verdict(**trial)) for trial in report["trials"]]
+        report["trials"] = to_builtins([Verdict(**trial) for trial in report["trials"]])
         sums([Verdict(**trial) for trial in report["trials"]])  # finds values of another type
         report["suite"], report["complete"] = str(report["suite"]), bool(report["complete"])
     except OSError as error:

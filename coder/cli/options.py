@@ -1,11 +1,11 @@
 """The options every command shares. They may stand before or after the command's name; the later one wins."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 
 def shared_options() -> list[click.Option]:
@@ -27,8 +27,7 @@ def shared_options() -> list[click.Option]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """The shared options as given; None or () where not."""
 
     cwd: Path

@@ -3,10 +3,9 @@
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from coder.cli import doors
 from coder.cli.options import Shared
@@ -29,8 +28,7 @@ from coder.store import Places, find_places
 PROJECT_FILE = ".coder.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """What a command starts from. `location` is None where no repository was needed and none is there."""
 
     places: Places

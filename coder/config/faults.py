@@ -5,7 +5,6 @@ The converter stops at the first fault and tells its place without the names of 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeGuard, get_args, get_origin
 
 from msgspec import Struct, ValidationError, convert
@@ -23,8 +22,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What is wrong with what stands at `path`."""
 
     path: tuple[str, ...]

@@ -5,9 +5,10 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from coder.config.settings import NOT_FROM_PROJECT, annotation
 from coder.errors import UserError
@@ -19,8 +20,7 @@ PROJECT = "project file"  # how the origin of what a repository says begins
 _DEEP_KEY = re.compile(r"""(?<![\w"'-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){33}""")
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One source of settings: `origin` is what the user is told ("user file …", "flag --model")."""
 
     origin: str

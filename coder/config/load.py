@@ -2,10 +2,10 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import fields
 
 from coder.config.faults import UNKNOWN, Fault, find_fault, is_table
@@ -14,8 +14,7 @@ from coder.config.settings import Settings, annotation, known_keys
 from coder.errors import UserError
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """The effective settings and, by dotted key, where each that is not a default came from."""
 
     settings: Settings

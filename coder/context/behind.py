@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, cast
+
+from msgspec import Struct, to_builtins
 
 from coder.context.index import Index
 from coder.context.tree import rules_for, sift
@@ -44,7 +45,7 @@ class Behind:
         self._process = _start()
         sink = cast("IO[bytes]", self._process.stdin)
         with contextlib.suppress(OSError):
-            sink.write(json.dumps(asdict(order)).encode() + b"\n")
+            sink.write(json.dumps(to_builtins(order)).encode() + b"\n")
 
     def end(self) -> None:
         """Stop it. What it was reading is lost, what it has read is not."""
@@ -55,8 +56,7 @@ class Behind:
             process.wait()
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct, frozen=True):
     """What the process is told on its standard input: whose objects, which cache, which tree."""
 
     shadow: str

@@ -6,8 +6,9 @@ Built from the index, held in memory for as long as the tree is looked at. Reads
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from coder.context.facts import Facts, facts_key
 from coder.context.history import History, present
@@ -55,8 +56,7 @@ class Document(NamedTuple):
         return (name.split(".")[0] or name).lower()
 
 
-@dataclass(frozen=True, slots=True)
-class PastCommit:
+class PastCommit(Struct, frozen=True):
     """One commit: terms of its message, the documents it changed that still exist, and how much it says of each."""
 
     terms: frozenset[int]
@@ -64,8 +64,7 @@ class PastCommit:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """Commits newest first; for each document in how many of them it was, and how much it was changed lately."""
 
     commits: tuple[PastCommit, ...]
@@ -73,17 +72,16 @@ class Past:
     lately: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Corpus:
+class Corpus(Struct, frozen=True):
     """All files of a tree that may be shown, in the tree's order. `back` maps the others to why their content keeps
     them from the model. `unread`: how many the index has yet to read; they are known by their names. `called`: the
     documents by what an import calls them, worked out by the first ranking (coder.context.imports)."""
 
     documents: tuple[Document, ...]
     past: Past
-    back: dict[str, str] = field(default_factory=dict)
+    back: dict[str, str] = {}
     unread: int = 0
-    called: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    called: dict[str, tuple[int, ...]] = {}
 
 
 @not_collecting()

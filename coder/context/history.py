@@ -5,8 +5,9 @@ Only history up to HEAD is read. Mass changes (renames, formatting) say nothing 
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from coder.context.index import Index
 from coder.context.terms import distinct
@@ -29,16 +30,14 @@ class Log(Protocol):
     def log(self, limit: int) -> Iterable[LogEntry]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """Term numbers of the message, sorted, and positions in `History.paths`."""
 
     terms: tuple[int, ...]
     paths: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """Commits newest first. Paths are as they were then; some are gone."""
 
     paths: tuple[str, ...] = ()

@@ -7,8 +7,9 @@ whole competes as a part. What is left is for summaries or outlines, then for na
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from coder.values import ContextMode
 
@@ -26,8 +27,7 @@ NEEDED = 2.0  # files that a task needs, about
 SIZE_POWER, SIZE_OFFSET = 0.85, 200  # a very small file is worth little more than a small one
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A ranked file: its score, its rough size in tokens, what it costs whole (0: it may not be) and by name, and what
     its folder costs, which is spelled once for all names in it."""
 

@@ -12,8 +12,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import IO, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coder.context.facts import Facts
 from coder.context.worker import FILE_SECONDS, LENGTH, request
@@ -27,8 +29,7 @@ _PIECE = 1 << 16
 UNREADABLE = Facts(why="could not be read by the indexer")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """`plain`: without a grammar, since one failed on it."""
 
     key: str

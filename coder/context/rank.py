@@ -7,7 +7,9 @@ checked on repositories left out of the fit. Scores are log-odds up to a constan
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coder.context.corpus import Corpus
 from coder.context.imports import by_name, targets
@@ -56,8 +58,7 @@ KIND_WEIGHTS: dict[Kind, float] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(Struct, frozen=True):
     """`order` holds the documents' places, best first; `scores` and each signal are by place. `likely`: the share of
     the likeliest ones before their company was looked at; `chosen` those that a selector put first."""
 

@@ -1,6 +1,6 @@
 """What a selector rereads before the packing: the first files of a ranking with their outlines. Knows no model."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from coder.context.corpus import Corpus
 from coder.context.excerpt import outline_text
@@ -13,8 +13,7 @@ OUTLINED = 30  # of them with an outline
 SURE = 0.5  # share of the probability from which on the first file needs no second look
 
 
-@dataclass(frozen=True, slots=True)
-class Shortlist:
+class Shortlist(Struct, frozen=True):
     """`files`: path and outline ("" for none), best first. `sure`: the first one stands out by itself."""
 
     files: tuple[tuple[str, str], ...] = ()

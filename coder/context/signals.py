@@ -10,7 +10,8 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.context.corpus import Corpus, Document
 from coder.context.task import Task, Term
@@ -23,8 +24,7 @@ LENGTH = 0.5  # how much of a field's length counts against it (b of BM25)
 NEAREST = 10  # past commits whose files are taken for likely ones
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """Where one term of the task occurs: by document how often everywhere, in comments, among declared names; and the
     documents whose file name or folders hold it. `idf` is its rarity among sources."""
 

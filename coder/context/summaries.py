@@ -8,8 +8,9 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO
+
+from msgspec import Struct
 
 from coder.errors import UserError
 from coder.store import Places, aside_of, changed_at, open_database
@@ -31,8 +32,7 @@ CREATE TABLE summaries (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(Struct, frozen=True):
     """What made a summary: the version of the prompt, and the model. Another one makes another summary."""
 
     version: str

@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.context.terms import number, parts, stem, term_numbers, terms, words
 
@@ -34,8 +35,7 @@ _SCOPE = re.compile(r"\s*(?:\w{1,30}\(([^)\n]{1,60})\)!?:|([\w./ -]{2,30}):|\[([
 _SPELLED = re.compile(r"[\w./@+-]{3,300}")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """`weight` grows with the place and the number of its mentions."""
 
     number: int
@@ -43,8 +43,7 @@ class Term:
     spelled: str
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """`paths`: what looks like a path or a file name. `scope`: the term numbers of a prefix such as `fix(cli):` or
     `tty:`."""
 

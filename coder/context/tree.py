@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coder.context.corpus import Corpus, load_corpus
 from coder.context.facts import facts_key
@@ -54,8 +56,7 @@ class Named(Protocol):
     def oid(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sifted:
+class Sifted(Struct, frozen=True):
     """The files that may be shown, and the rest with the reason."""
 
     files: tuple[File, ...]

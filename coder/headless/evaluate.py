@@ -10,9 +10,12 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from coder.headless.suite import Loaded, Trial, assignments
 from coder.repo.create import create_repository
@@ -22,8 +25,7 @@ Z = 1.959964  # 95 % of a normal distribution
 _GRACE_S = 10.0  # beyond its own time limit, before a trial is ended from outside
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """How one trial ended. `usd` is None where a price is unknown; `error` says why there is no verdict."""
 
     task: str
@@ -221,4 +223,5 @@ def sums(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 def verdict_objects(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """The verdicts as JSON holds them, in an order that does not depend on who finished first."""
     ordered = sorted(verdicts, key=lambda verdict: (verdict.configuration, verdict.task, verdict.number))
-    return [asdict(verdict) for verdict in ordered]
+    told: list[dict[str, Any]] = to_builtins(ordered)
+    return told

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from msgspec import Struct
+
 from coder import events
 from coder.errors import ApiError, CoderError, Exit, Failed, Interrupted, LimitReached, Refused
 from coder.events import Ask, Emit
@@ -30,8 +32,7 @@ from coder.store import Places
 from coder.values import Evidence, FileDiff, ReviewDecision, TriageCard, Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """What is printed: the format on stdout, the result object into `file`, the test report into `junit`.
 
     `log` keeps the trace of a bug and says where, or "". Facts are logged below `places`, where these are given.
@@ -68,8 +69,7 @@ class Work(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One run: how to open its session, the task, the limits and the policy that answers in place of a person."""
 
     open_session: Callable[[Emit, Ask], Work]

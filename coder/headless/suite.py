@@ -8,7 +8,6 @@ import itertools
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,8 +55,7 @@ class Suite(_Part, frozen=True):
     max_cost: Annotated[float, Meta(ge=0, le=1_000)] = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """One task in one configuration, once. `number` counts from 0."""
 
     task: Task
@@ -65,8 +63,7 @@ class Trial:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """A suite, the directory that its paths are relative to, and a digest that tells it from another one."""
 
     suite: Suite

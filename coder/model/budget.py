@@ -6,7 +6,8 @@ What a session and a day have cost comes from the ledger, so that resumed sessio
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.amounts import money
 from coder.errors import LimitReached

@@ -8,9 +8,11 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from coder.errors import UserError
 from coder.events import Notice
@@ -24,8 +26,7 @@ _ANNOUNCED_DAYS = 180  # before the end of a model: said once per session
 _PRESSING_DAYS = 30  # from here on it is a warning
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Struct, frozen=True):
     """USD per million tokens."""
 
     input: float
@@ -33,8 +34,7 @@ class Prices:
     output: float
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """One model. Sizes in tokens; `max_input` is what the API really takes. `known` is False for one that is not
     in the catalog: its sizes are cautious guesses and it has no price."""
 
@@ -43,7 +43,7 @@ class Model:
     max_input: int = 96_000
     max_output: int = 32_000
     efforts: tuple[str, ...] = ()
-    prices: Mapping[str, Prices] = field(default_factory=dict)
+    prices: Mapping[str, Prices] = {}
     cache_write: float = 1.0
     long_above: int = 0
     long_factors: tuple[float, float] = (1.0, 1.0)
@@ -98,8 +98,7 @@ class Model:
         return f"; its successor is {self.replacement}" if self.replacement else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """The models by id."""
 
     models: Mapping[str, Model]

@@ -11,10 +11,10 @@ import importlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from coder.errors import ApiError
 from coder.events import CallFinished, Emit, Notice, RetryWaiting, StepAbandoned, UsageRecorded

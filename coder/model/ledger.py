@@ -8,9 +8,11 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coder.errors import CoderError
 from coder.model.catalog import Model
@@ -49,8 +51,7 @@ _GROUPS: dict[By, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One try of one call. `time` is seconds since the epoch, `status` "ok", "open", "cut", "cancelled", or what the
     server refused it with ("429"). `usd` is None when the price is unknown."""
 
@@ -72,8 +73,7 @@ class Call:
     predicted_tokens: int = 0  # of the input, that the cache should have held
 
 
-@dataclass(frozen=True, slots=True)
-class LogPrice:
+class LogPrice(Struct, frozen=True):
     """Logs of tests that failed, read by the triager: `usd` for its calls and the `told_tokens` that the main model
     is given, beside `raw_usd` for the `raw_tokens` that the main model would have taken to read them itself. Prices
     are None when unknown, tokens of long logs an estimate."""
@@ -86,8 +86,7 @@ class LogPrice:
     usd: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class LogTotal:
+class LogTotal(Struct, frozen=True):
     """Triaged logs added up; prices count the known ones."""
 
     triages: int = 0
@@ -97,11 +96,10 @@ class LogTotal:
     usd: float = 0.0
 
 
-_COLUMNS = tuple(Call.__dataclass_fields__)
+_COLUMNS = tuple(Call.__struct_fields__)
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(Struct, frozen=True):
     """Calls added up. `usd` counts the known prices, `unpriced` the calls without one, `estimated` those booked at
     their worst case, `tries_failed` those that were refused and cost nothing. `main_usd` is what the same tokens
     would have cost on the main model (None when its price is unknown)."""
@@ -216,10 +214,10 @@ class Ledger:
 
     def keep_log(self, price: LogPrice) -> None:
         """Write what triaged logs came to; without a usable file nothing is kept of it."""
-        values = tuple(getattr(price, name) for name in LogPrice.__dataclass_fields__)
+        values = tuple(getattr(price, name) for name in LogPrice.__struct_fields__)
         if self._execute(LOGS, ()) is not None:
             marks = ", ".join("?" for _ in values)
-            self._execute(f"INSERT INTO logs ({', '.join(LogPrice.__dataclass_fields__)}) VALUES ({marks})", values)
+            self._execute(f"INSERT INTO logs ({', '.join(LogPrice.__struct_fields__)}) VALUES ({marks})", values)
 
     def logs(self, *, session: str | None = None, since: float | None = None) -> LogTotal:
         """The triaged logs of a session or since a time. Opens the file if need be."""

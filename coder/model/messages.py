@@ -4,8 +4,9 @@ The canonical form of the history is that of Responses input items (plain JSON v
 Nothing here may know a server or the SDK.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from coder.values import Usage
 
@@ -16,8 +17,7 @@ Finish = Literal["completed", "max_output", "content_filter", "refusal"]
 TOO_LONG = frozenset({"context_length_exceeded", "request_too_large"})
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
+class ToolSpec(Struct, frozen=True):
     """What a model may call. `parameters` is the JSON Schema of the arguments; None: the tool takes free text."""
 
     name: str
@@ -25,8 +25,7 @@ class ToolSpec:
     parameters: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One question to a model.
 
     `input` is the whole history. `schema` makes the reply a JSON object of that (strict) schema. `tool_choice` is
@@ -48,8 +47,7 @@ class Request:
     input_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True):
     """A call the model wants answered. `arguments` is JSON text as the model wrote it, or the free text itself."""
 
     call_id: str
@@ -58,8 +56,7 @@ class ToolCall:
     free_text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A whole reply. `items` are appended to the history untouched, together with the answers to all `calls`.
 
     A reply that did not finish (`finish` is not "completed") has no calls, and its items are only its text.

@@ -6,7 +6,8 @@ The cache takes whole prefixes (tools, instructions, items in their order) and f
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.model.messages import Item, Request
 from coder.values import Usage
@@ -15,8 +16,7 @@ LEAST = 1_024  # tokens: nothing shorter is cached (prompt caching guide)
 KEPT_S = 600.0  # seconds of pause after which nothing is promised any more (the same: 5 to 10 minutes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Struct, frozen=True):
     """The last request under a key: its fixed part, its items, the tokens they were billed as, and when."""
 
     fixed: str

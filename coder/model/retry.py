@@ -10,7 +10,8 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 FIRST_CEILING_S = 0.5
 LAST_CEILING_S = 20.0
@@ -20,8 +21,7 @@ UNREACHABLE_WAIT_S = 0.3
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Seconds. `first`: from sending to the first event. `between`: from event to event; `thinking` instead, while
     the model may be reasoning in silence. `total`: one try."""
 

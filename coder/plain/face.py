@@ -4,9 +4,10 @@ import asyncio
 import shlex
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from coder import events
 from coder.errors import CoderError, Exit, Interrupted, LimitReached
@@ -28,8 +29,7 @@ SCOPES: dict[str, Literal["no", "once", "session", "always"]] = {
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-@dataclass(frozen=True, slots=True)
-class PlainOptions:
+class PlainOptions(Struct, frozen=True):
     """The first task, if any, and what is said before it. `timeout` bounds a turn whose answers are scripted;
     `settings` gives the effective settings."""
 

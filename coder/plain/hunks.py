@@ -1,10 +1,10 @@
 """The state of a review by hunk: what was decided on which piece, and the answer it makes. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from coder.repo.diff import edit_hunk, joined, split
 from coder.values import Comment, FileDiff, Hunk, ReviewDecision
@@ -12,8 +12,7 @@ from coder.values import Comment, FileDiff, Hunk, ReviewDecision
 Mark = Literal["undecided", "accepted", "rejected"]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A hunk, or a part of one that was split. `hunk` is None for a file without hunks; `position` is the hunk's."""
 
     file: FileDiff

@@ -7,9 +7,10 @@ files that still are what coder wrote.
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from coder.errors import Failed, UserError
 from coder.repo.apply import change_tree, tree_to_change
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from coder.repo.discover import Location
 
 
-@dataclass(frozen=True, slots=True)
-class UndoItem:
+class UndoItem(Struct, frozen=True):
     """What undo does to one file, and the bytes now and afterwards (None: no file).
 
     "nothing": it already is what it had been. `blocked` says why it cannot be restored, "" if it can.

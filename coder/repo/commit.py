@@ -9,8 +9,10 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coder.errors import Failed, Refused, UserError
 from coder.repo.convert import ApprovedChange, approved_change
@@ -23,8 +25,7 @@ from coder.repo.users_index import fill_lock, index_entries, index_info, locked_
 from coder.text import visible_line
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """What the commit's tree and the user's index get: entries by path, None where the path goes.
 
     `own` are the paths that have something else staged; `flags` what `git update-index` was told about some.

@@ -4,7 +4,8 @@ Needed for commits only; everywhere else trees hold what is on disk. No filter c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.errors import Refused
 from coder.repo.diff import parse_patch
@@ -17,8 +18,7 @@ from coder.repo.trees import TreeFile
 _CONVERTIBLE = (b"\r\n", b"$Id")
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovedChange:
+class ApprovedChange(Struct, frozen=True):
     """The entries of a patch's paths before and after it; absent where there is no file."""
 
     paths: tuple[str, ...]

@@ -8,9 +8,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from coder.errors import UserError
 from coder.repo.git import Git, user_config
@@ -33,8 +34,7 @@ _MAX_PACKED_REFS = 1 << 28
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A repository as found on disk. Paths are real paths; `head` is "" when unborn, `branch` "" when detached.
 
     `git_dir` holds HEAD and the index, `common_dir` the objects, the branches and the configuration; they differ

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.repo.earlier import carried_over
 from coder.repo.patch import PatchRefused, Resolution, TreeView, resolve
@@ -19,8 +20,7 @@ _MAX_POINTER_BYTES = 1024
 _MAX_EDITED_BYTES = 32 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class DraftEdit:
+class DraftEdit(Struct, frozen=True):
     """What one edit did to the draft: its exact patch, the paths it touched, and what the user should know."""
 
     patch: bytes

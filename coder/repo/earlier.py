@@ -4,7 +4,8 @@ Reads only; a conflict is refused and shown, never written.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.repo.merge import merge3
 from coder.repo.patch import PatchRefused, Problem, Resolution, TreeView, resolve

@@ -12,9 +12,10 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, to_builtins
 
 from coder.errors import Failed
 from coder.repo.safe_io import Found
@@ -30,8 +31,7 @@ class Damaged(Failed):
     """A record does not hold what it should: its disk lost or changed bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """What a file is: SHA-256 and size of its bytes, permission bits and owner. `mode` -1: the umask decided."""
 
     sha256: str
@@ -51,8 +51,7 @@ class Image:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One move of a change, done in order and taken back in reverse.
 
     A file step takes `path` from `before` to `after` (None: no file). `temp` is the name under which the new file
@@ -73,8 +72,7 @@ class Step:
         return f"{self.temp}-r"
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """A change as a list of steps. `emptied` are directories, deepest first, to remove afterwards if nothing is left
     in them, with their permission bits. `undoes` is the checkpoint that this change takes back, or ""."""
 
@@ -95,8 +93,7 @@ class Journal:
         return tuple(sorted(step.path for step in self.files))
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A journal on disk. The bytes of the replaced files start at `data` and follow in the order of the steps."""
 
     file: Path
@@ -173,7 +170,7 @@ class Vault:
     def begin(self, journal: Journal, contents: Sequence[bytes]) -> Record:
         """Put the record on disk, durably, before the tree is touched."""
         draft = self.directory / "pending.new"
-        header = json.dumps(asdict(journal) | {"format": FORMAT}, separators=(",", ":")).encode() + b"\n"
+        header = json.dumps(to_builtins(journal) | {"format": FORMAT}, separators=(",", ":")).encode() + b"\n"
         draft.unlink(missing_ok=True)
         try:
             write_durably(draft, (header, *contents))

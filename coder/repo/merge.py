@@ -1,8 +1,9 @@
 """Three-way merge of one file's bytes, with git's own algorithm, on temporary files. Writes nothing else."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from coder.repo.git import Git, GitError
 
@@ -14,8 +15,7 @@ _MOST_LINES = 24  # of conflicts that are shown
 _WIDTH = 160  # characters of each
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(Struct, frozen=True):
     """What came of it. With `conflict`, `content` holds git's markers (or, for binary files, what is ours)."""
 
     content: bytes

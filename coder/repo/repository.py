@@ -8,8 +8,9 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from coder.repo.blobs import list_tree, read_blobs
 from coder.repo.diff import parse_patch
@@ -27,8 +28,7 @@ from coder.values import FileDiff
 __all__ = ["FileState", "LogEntry", "Repository", "Snapshot", "TreeFile"]
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True):
     """One commit: its id, its message, the paths it changed against its first parent (none for a merge)."""
 
     oid: str

@@ -8,9 +8,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
+
+from msgspec import Struct
 
 from coder.repo.rename import NEVER_REPLACE, SWAP, rename
 
@@ -31,8 +32,7 @@ class Obstacle(Exception):
         self.kind = kind
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A regular file as it was read. `mode` is its permission bits (0 to 0o7777)."""
 
     content: bytes
@@ -42,8 +42,7 @@ class Found:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
+class Creation(Struct, frozen=True):
     """How a new file is made. `mode` None: the umask decides, plus the execute bits if `executable`."""
 
     mode: int | None = None

@@ -5,8 +5,9 @@ Only undoes what coder itself just did: if anything moved since, nothing is touc
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from coder.errors import Failed
 from coder.repo.discover import Location, discover
@@ -14,8 +15,7 @@ from coder.repo.git import Git
 from coder.repo.users_index import locked_index
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """`head` is a commit ("" if there is none yet), `branch` "" if HEAD is detached. `index` holds the file's bytes,
     None where there is no file; `logged` counts the entries in the logs of HEAD and of the branch."""
 

@@ -6,7 +6,9 @@ Reads the tree and writes nothing. What does not fit is refused here, before the
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coder.errors import Failed, Refused
 from coder.repo.journal import Image, Step, digest, image_of
@@ -15,8 +17,7 @@ from coder.repo.safe_io import Found, Obstacle, Tree, split
 from coder.text import visible_line
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """What one path shall become. A rename is a deletion and a creation; with `renamed_from` the new file keeps the
     mode, owner and attributes of the old one.
 
@@ -34,8 +35,7 @@ class FileChange:
     like: Image | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The steps of a change, and by path: the new contents, the files they replace, and the path of the file whose
     extended attributes the new one takes."""
 
@@ -59,8 +59,7 @@ class Stale(Failed):
         super().__init__(message, "make the change again from what is there now")
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
+class _Site(Struct, frozen=True):
     """Where a change takes place: the file there, and the deepest directory above it that exists. `model` is the file
     whose mode and owner the new one takes."""
 

@@ -1,8 +1,9 @@
 """The words for what is in a git tree, and the reading of git's listings into them. Runs nothing."""
 
 import os
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from coder.values import Withheld
 
@@ -28,16 +29,14 @@ class TreeFile(NamedTuple):
         return self.mode in FILE_MODES
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(Struct, frozen=True):
     """What a file is to hold."""
 
     content: bytes
     mode: str = "100644"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The working tree as a tree id. `files` are all its entries, links and submodules too.
 
     `withheld` is what is not content to be shown: untracked files over the caps, embedded repositories,

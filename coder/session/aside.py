@@ -4,7 +4,9 @@ import asyncio
 import secrets
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coder import prompts
 from coder.agents.wrap import clip, wrap
@@ -24,8 +26,7 @@ from coder.verify.secrets import secret_values
 MAX_OUTPUT = 12_000  # characters that the model is told of a command: about 3,000 tokens
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEnd:
+class CommandEnd(Struct, frozen=True):
     """How a command ended, for a face: `exit_code` None when it was stopped, `output` with its middle left out where
     it is long, redacted."""
 

@@ -4,8 +4,8 @@ Pure arithmetic: the section is the prefix that the provider's cache holds, so i
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from coder.model.catalog import Prices
@@ -60,8 +60,7 @@ def with_entries(shown: ContextPlan, new: Sequence[ContextEntry]) -> ContextPlan
     return replace(shown, entries=entries, total_tokens=shown.total_tokens + sum(entry.tokens for entry in new))
 
 
-@dataclass(frozen=True, slots=True)
-class Lengths:
+class Lengths(Struct, frozen=True):
     """Tokens of a conversation: its section, all else, what a new task needs beside it, and a section made anew."""
 
     section: int

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from coder.agents.subagents import Helpers
 from coder.amounts import count
@@ -24,8 +25,7 @@ from coder.verify.runner import Verifier, by_itself
 SandboxMode = Literal["auto", "require", "off"]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(Struct, frozen=True):
     """What the user said about tests: `commands` from flags approve themselves, `trusted` approves the rest this once.
 
     `foreign`: the configured commands stand in the repository's own file, so that they may change with every pull.

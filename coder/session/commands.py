@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from coder.errors import UserError
 from coder.text import visible_line
 
@@ -97,8 +99,7 @@ def turn_number(text: str) -> int:
     return int(text)
 
 
-@dataclass(frozen=True, slots=True)
-class SettingRow:
+class SettingRow(Struct, frozen=True):
     """One setting as a list shows it."""
 
     key: str

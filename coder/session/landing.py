@@ -1,7 +1,8 @@
 """From approved hunks to files: select, merge with what changed meanwhile, write all or nothing, commit if asked."""
 
 import stat
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.errors import CoderError, Failed
 from coder.repo import apply as journal
@@ -20,8 +21,7 @@ from coder.store import Places
 from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(Struct, frozen=True):
     """What was approved and what became of it: `tree` is the snapshot with it. `merged` are files that had changed
     meanwhile and were merged;
     `stood` is how HEAD and the index stood before and after a commit, `unsigned` that it lacks a wanted signature."""

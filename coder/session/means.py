@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from coder.agents.subagents import Helpers
 from coder.config import Settings
 from coder.events import Ask, Emit
@@ -18,8 +20,7 @@ from coder.store import Places
 Mode = Literal["edit", "ask", "plan"]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
+class SessionOptions(Struct, frozen=True):
     """What the user said when the session was opened. `trusted`: the repository's rules may be read to the model."""
 
     mode: Mode = "edit"

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.context.facts import facts_key
 from coder.context.index import with_index
@@ -16,8 +17,7 @@ SMALL_BYTES = 1_000_000  # a repository that is indexed here, in a fraction of a
 MOST_ROWS = 2_000  # files with a declaration that holds what was typed; more are not looked at
 
 
-@dataclass(frozen=True, slots=True)
-class FoundSymbol:
+class FoundSymbol(Struct, frozen=True):
     """A declaration: its name, its file and its first line (from 1)."""
 
     name: str

@@ -1,15 +1,15 @@
 """What a turn ended with, and what a run was asked to do with its result."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from coder.errors import Exit
 from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """Where approved hunks go: the working tree, a commit (on `branch` if named), a patch file, or nowhere."""
 
     kind: Literal["tree", "commit", "patch", "nothing"] = "tree"
@@ -17,8 +17,7 @@ class Destination:
     patch_file: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The end of a turn. `files` and `patch` are what landed, or what was proposed if nothing did."""
 
     exit: Exit

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from coder.session.record import Items
 from coder.values import ContextEntry, ContextPlan
@@ -62,8 +63,7 @@ def records_before(records: Sequence[Json], turn: int) -> list[Json]:
 # ── the state to go on from ──────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedTurn:
+class RecordedTurn(Struct, frozen=True):
     """One turn as the record has it. `checkpoints` are those of what it applied, taken back since or not."""
 
     number: int

@@ -2,8 +2,9 @@
 
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from coder.errors import UserError
 from coder.session.record import lock_of, new_session_id, sessions_dir, write_record, write_records
@@ -11,8 +12,7 @@ from coder.session.recorded import Json, live_records, read_records, recorded, r
 from coder.store import Places, locked
 
 
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
+class SessionInfo(Struct, frozen=True):
     """A session as lists show it. Times are in seconds since the epoch, `task` is the first one."""
 
     id: str

@@ -7,9 +7,8 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from coder.agents.agent import make_agent
 from coder.agents.subagents import (
@@ -43,8 +42,7 @@ TYPICAL_OUTPUT = 170  # tokens of one summary: an assumption of the forecast onl
 FILE_TAGS = 30  # tokens of the marks around a file
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """What is to be done: the files without a summary, a few to a call, and what it may cost.
 
     `tokens` counts the whole input exactly. Prices are in USD, None when unknown: `about` with replies of the usual
@@ -65,8 +63,7 @@ class Work:
         return sum(map(len, self.calls))
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far it is. `failed` files got no usable answer, also not alone."""
 
     done: int

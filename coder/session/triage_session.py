@@ -4,7 +4,8 @@ judged by the small model. Nothing is edited.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.agents.subagents import Helpers
 from coder.config import Settings
@@ -30,8 +31,7 @@ from coder.verify.runner import Verifier, by_itself
 from coder.verify.saved import read_saved
 
 
-@dataclass(frozen=True, slots=True)
-class Failures:
+class Failures(Struct, frozen=True):
     """Where failures come from: saved JUnit reports and logs (`-` is standard input), or a command to run.
 
     Giving a command approves it. `secrets` are values that no log may show.

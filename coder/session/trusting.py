@@ -1,7 +1,8 @@
 """Trust in a repository as it is shown and changed in the middle of a session: what holds now, what a yes would do."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from coder.repo.trust import TrustStore
 from coder.store import Places
@@ -10,8 +11,7 @@ from coder.text import visible
 _MEANS = "its .coder.toml is read, its AGENTS.md is shown to the model, its hooks run when you commit"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustState:
+class TrustState(Struct, frozen=True):
     """Whether a repository is trusted, and the question whether to change that."""
 
     root: Path

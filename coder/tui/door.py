@@ -1,9 +1,10 @@
 """What the screen needs from outside: a session, and the facts of the first frame. No textual here."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from msgspec import Struct
 
 from coder.events import Ask, Emit, Event
 from coder.session.commands import SettingRow
@@ -120,8 +121,7 @@ class SessionLike(Protocol):
 OpenSession = Callable[[Emit, Ask], Awaitable[SessionLike]]
 
 
-@dataclass(frozen=True, slots=True)
-class TrustQuestion:
+class TrustQuestion(Struct, frozen=True):
     """Asked before a repository is opened the first time: what will be honoured, and where the yes is kept."""
 
     root: str
@@ -129,8 +129,7 @@ class TrustQuestion:
     remember: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenOptions:
+class ScreenOptions(Struct, frozen=True):
     """The first frame and the user's taste. `context_cap` is what the status line holds for the cap of the input until
     the session says it. `past` is what the session that goes on has been, told before it is open; blocking.
 
@@ -152,8 +151,8 @@ class ScreenOptions:
     log: Path | None = None
     history: Path | None = None
     trust: TrustQuestion | None = None
-    keys: Mapping[str, str] = field(default_factory=dict)
-    warm: Sequence[Callable[[], None]] = field(default_factory=tuple)
+    keys: Mapping[str, str] = {}
+    warm: Sequence[Callable[[], None]] = ()
     places: Places | None = None
     past: Callable[[], Sequence[Event]] | None = None
     reopen: Callable[[str], OpenSession] | None = None

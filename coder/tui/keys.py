@@ -4,15 +4,14 @@ Textual runs a binding only after keys typed later may have reached the widget; 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """`id` names it in the configuration, `keys` are Textual's names, comma between them; `words` are for the help."""
 
     id: str

@@ -1,9 +1,9 @@
 """One of several: by the arrow keys, or by typing a part of its name. Sessions, turns and themes are chosen so."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from msgspec import Struct
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 NARROW = 48  # columns; below them the names need all the room
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """One of the choices: what is given back, how it is called, and a word about it. All are made visible here."""
 
     value: str

@@ -1,8 +1,8 @@
 """The plan as a document: read, edited, sent back with remarks, or approved to be carried out."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
+from msgspec import Struct
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from coder.tui.app import CoderApp
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What becomes of the plan, which the user may have edited."""
 
     what: Literal["go", "revise", "later"]

@@ -5,9 +5,10 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from coder.errors import UserError
 
@@ -31,8 +32,7 @@ _ALIASES = {"py.test": "pytest", "mvnw": "mvn", "gradlew": "gradle"}
 _MAX_MANIFEST = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class TestCommand:
+class TestCommand(Struct, frozen=True):
     """A command and who named it: "flag", "configuration" or "detected: FILE"."""
 
     __test__ = False

@@ -1,13 +1,13 @@
 """What changed between two runs of the same command: pure functions over reports."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coder.values import TestReport
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Names of failed tests: those the base did not have, those only the base had, those both have."""
 
     new: tuple[str, ...] = ()

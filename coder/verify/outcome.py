@@ -1,6 +1,6 @@
 """What a parser found in the output of a test run. Parsers make it; `reports` turns it into a TestReport."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from coder.values import TestFailure
 
@@ -8,8 +8,7 @@ MAX_TRACE = 8_000
 MAX_FAILURES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """Counts of one run and its failures. Errors count as failed; `passed` are names, where the runner gives them."""
 
     passed: int = 0

@@ -2,7 +2,6 @@
 
 import asyncio
 import codecs
-import dataclasses
 import hashlib
 import os
 import shutil
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from coder.config import Settings
 from coder.events import Emit, TestFinished, TestOutput, TestStarted
@@ -98,7 +97,7 @@ class Verifier:
             still = compare(base, again).new
             told = again.ran >= min(len(difference.new), draft.ran)  # else they were not found, which says nothing
             flaky = tuple(name for name in difference.new if name not in still) if told else ()
-            difference = dataclasses.replace(difference, new=tuple(n for n in difference.new if n not in flaky))
+            difference = structs.replace(difference, new=tuple(n for n in difference.new if n not in flaky))
         return _Run(draft, None if base is draft else base, difference, flaky)
 
     def _base_key(self, command: TestCommand, snapshot: str) -> tuple[str, str, str, tuple[str, ...]]:
@@ -144,16 +143,14 @@ class Verifier:
         return masked_files(self._repository, under, self._settings.sandbox.unmask)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Ground:
+class _Ground(Struct, frozen=True):
     """The working tree as it is while the tests run, and its files that no command may see."""
 
     tree: str
     masked: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     draft: TestReport
     base: TestReport | None
     difference: Difference

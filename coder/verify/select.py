@@ -8,7 +8,8 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from coder.errors import UserError
 from coder.verify.commands import parse_command, runner_of
@@ -16,12 +17,11 @@ from coder.verify.commands import parse_command, runner_of
 MOST = 200  # names; a command line is not endless, and with more the whole suite is as quick
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Words to add to a command `at` a position (-1: its end), and variables to add to its environment."""
 
     words: tuple[str, ...] = ()
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = {}
     at: int = -1
 
     def applied(self, argv: Sequence[str]) -> tuple[str, ...]:

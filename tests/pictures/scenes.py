@@ -3,7 +3,7 @@
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,8 +38,8 @@ from tests.scripted import Script, changed, hunk, proposal_of, reviewing, tellin
 
 PLACE = Path(__file__).parent
 VERSIONS = PLACE / "drawn-with.txt"
-DARK = replace(PLAIN, still=True)
-LIGHT = replace(DARK, theme="coder-light")
+DARK = structs.replace(PLAIN, still=True)
+LIGHT = structs.replace(DARK, theme="coder-light")
 
 PRICES = changed(
     "shop/prices.py",
@@ -236,7 +236,7 @@ SCENES = {
     "review-no-color": Scene((80, 24), review("a", "x"), REVIEWING, colourless=True),
     "commit": Scene((90, 26), a_commit, REVIEWING),
     "approve": Scene((80, 24), a_question, ASKING),
-    "trust": Scene((80, 24), asks_to_trust, options=replace(DARK, trust=TRUST)),
+    "trust": Scene((80, 24), asks_to_trust, options=structs.replace(DARK, trust=TRUST)),
 }
 
 

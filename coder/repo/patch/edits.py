@@ -4,9 +4,11 @@ No parsing and no matching here, and nothing that reads a file: the tree is only
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
+
+from msgspec import Struct
 
 Format = Literal["unified diff", "V4A", "SEARCH/REPLACE", "whole file"]
 Action = Literal["update", "create", "delete", "replace"]
@@ -59,8 +61,7 @@ class Hunk:
         return any(line.kind != " " for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """What a reply asks for one file, as its format said it.
 
     `path` is the name as written, `also` other spellings that the same header allows, best first. A rename is an
@@ -78,8 +79,7 @@ class Edit:
     literal_ends: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why an edit was refused. `hunk` is 1-based, 0 for the file as a whole. `lines` are candidate line numbers,
     `nearest` the true lines that come closest, with their numbers."""
 
@@ -125,8 +125,7 @@ class TreeView(Protocol):
     def executable(self, path: str) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class FileResult:
+class FileResult(Struct, frozen=True):
     """What becomes of one file: its new bytes (None: deleted). `old_path` differs from `path` on a rename, and then
     the old file goes. `executable` is None where the mode stays as it is."""
 
@@ -136,11 +135,10 @@ class FileResult:
     executable: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """The whole edit, resolved. `protected` are the paths that need a separate yes."""
 
     files: tuple[FileResult, ...]
     warnings: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
-    formats: tuple[Format, ...] = field(default=())
+    formats: tuple[Format, ...] = ()

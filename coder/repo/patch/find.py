@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from coder.repo.patch import search_replace, unified, v4a, whole_file
 from coder.repo.patch.edits import BadEdit, Edit
 from coder.repo.patch.names import Known, path_above, path_in, path_in_info
@@ -15,8 +17,7 @@ _INDENTED_MARK = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """The edits of a reply in its order, and what was not taken for one, in words for the user."""
 
     edits: tuple[Edit, ...]

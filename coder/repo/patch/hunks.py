@@ -1,8 +1,9 @@
 """What the diff-like formats share: `@@` headers and the lines of a hunk. Knows no file names and no file."""
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from coder.repo.patch.edits import Hunk, Line
 from coder.repo.patch.reply import Reply
@@ -13,8 +14,7 @@ _DOTS = re.compile(r"(?:\.\.\.|…)*$")
 _BIG = 10**9  # a line number beyond this is noise; keeps arithmetic small
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """A `@@` line. `start` 0 and counts -1: not given."""
 
     start: int = 0

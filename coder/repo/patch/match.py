@@ -6,8 +6,9 @@ A rung with a match ends the descent, even if the match is ambiguous: a looser c
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from coder.repo.patch.edits import Line
 from coder.repo.patch.indent import indent_of
@@ -33,8 +34,7 @@ def alike(text: str) -> str:
     return text if text.isascii() and "'" not in text else text.translate(_ALIKE)
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(Struct, frozen=True):
     """One way to compare lines: equal keys are equal lines. `how` completes "was matched …"."""
 
     how: str

@@ -1,7 +1,9 @@
 """Places a hunk in a file: every reading of the hunk goes down the ladder before the next reading is tried."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
+
+from msgspec import Struct
 
 from coder.repo.patch import elision, fuzz
 from coder.repo.patch.edits import Hunk, Line
@@ -17,8 +19,7 @@ _PARTS = 50  # parts of a hunk between "..." lines; more are noise and would tak
 _TELLING = 12  # characters but blanks that added lines must have, so that finding them is no accident
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A hunk and the file line (0-based) of each of its old lines; None for context that the file lacks.
 
     `indents` are those of its lines, in the edit and in the file, where these were matched whatever their white space.

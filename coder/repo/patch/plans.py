@@ -1,7 +1,9 @@
 """Which edits of a reply belong to which file: one plan for each, by its name in the tree. Changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import BadEdit, Edit, Hunk, Problem
 from coder.repo.patch.targets import Targets

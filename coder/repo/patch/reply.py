@@ -6,14 +6,15 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec import Struct
+
 from coder.repo.patch.text import BOM
 
 _JSON_LIMIT = 10_000_000  # characters
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*([^`]*)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(Struct, frozen=True):
     """An opening fence; `info` is what follows the marks ("python", "diff", …)."""
 
     mark: str

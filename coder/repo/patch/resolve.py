@@ -1,9 +1,10 @@
 """Edits to new file contents, all or none. Pure: the tree is read through its view, and nothing is written."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import groupby
+
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import (
     BadEdit,

@@ -1,7 +1,9 @@
 """Placed hunks to the new text of a file: only the changed lines are touched, each with the line end that fits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import BadEdit, Line
 from coder.repo.patch.indent import Pairs, learn
@@ -12,8 +14,7 @@ from coder.repo.patch.regions import regions
 from coder.repo.patch.text import BOM, FileText
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """File lines `start` to `stop` (0-based, half open) give way to the added lines."""
 
     start: int

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 BOM = "\ufeff"
 _UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that were not UTF-8, as surrogateescape keeps them
@@ -18,8 +19,7 @@ def refuse_content(content: bytes) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class FileText:
+class FileText(Struct, frozen=True):
     """Lines without their ends, and the end of each ("" for a last line without a newline)."""
 
     lines: tuple[str, ...]

@@ -1,7 +1,8 @@
 """The hunks of one file, all placed and made: found in the file as it is, in any order, or one after the other."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import BadEdit, Hunk, Problem
 from coder.repo.patch.elision import is_elision

@@ -1,10 +1,10 @@
 """The state of a review: what was decided on which hunk, and the answer it makes. Knows nothing of the screen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from coder.repo.diff import edit_hunk, joined, split
 from coder.values import Comment, FileDiff, Proposal, ReviewDecision
@@ -14,8 +14,7 @@ Place = tuple[int, int]  # file and hunk, by position; a file without hunks has 
 EVERYTHING: Place = (-1, -1)  # where a comment on the whole proposal stands
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     accepted: int
     rejected: int
     undecided: int
@@ -25,15 +24,14 @@ def positions(file: FileDiff) -> range:
     return range(max(1, len(file.hunks)))
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(Struct, frozen=True):
     """The files, of whose hunks some may be split, `origins` naming the hunk of the proposal that each is part of."""
 
     files: tuple[FileDiff, ...]
     origins: tuple[tuple[int, ...], ...]
-    marks: Mapping[Place, Mark] = field(default_factory=dict)
-    comments: Mapping[Place, str] = field(default_factory=dict)  # position -1: the whole file
-    edits: Mapping[Place, bytes] = field(default_factory=dict)  # hunks as the user rewrote them
+    marks: Mapping[Place, Mark] = {}
+    comments: Mapping[Place, str] = {}  # position -1: the whole file
+    edits: Mapping[Place, bytes] = {}  # hunks as the user rewrote them
 
 
 class Decisions:
@@ -119,7 +117,7 @@ class Decisions:
     def _change(self, place: Place, **changes: object) -> None:
         self._undo.append((place, self._now))
         del self._undo[:-200]
-        self._now = replace(self._now, **changes)  # type: ignore[arg-type]
+        self._now = replace(self._now, **changes)
 
     # ── what it comes to ──
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 from rich.cells import cell_len, chop_cells
 
@@ -27,8 +28,7 @@ _NOT_SIMPLE = re.compile(rb"[^\x20-\x7e\n]")  # what `visible` might change, or 
 Kind = Literal["gap", "file", "note", "hunk", "comment", "line", "pair"]
 
 
-@dataclass(frozen=True, slots=True)
-class DiffRow:
+class DiffRow(Struct, frozen=True):
     """One row of the view. `line` is a position in the hunk (or in the notes), `part` the fold of it.
 
     In a pair `line` is the old side and `other` the new one; -1 where a side has nothing.
@@ -42,8 +42,7 @@ class DiffRow:
     other: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class DiffLine:
+class DiffLine(Struct, frozen=True):
     """A line of a hunk: its sign, numbers (0: absent on that side), and text with tabs as spaces.
 
     `tabs` are the columns where a tab began, `loud` whether something in it would not be seen, `columns` its width.
