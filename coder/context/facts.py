@@ -132,14 +132,13 @@ _IMPORTS = {
     "bash": r"^[ \t]*(?:source|\.)[ \t]+([\w./-]+)",
 }
 _IMPORTS |= {"typescript": _IMPORTS["javascript"], "tsx": _IMPORTS["javascript"], "cpp": _IMPORTS["c"]}
-_IMPORT = {language: re.compile(pattern, re.MULTILINE) for language, pattern in _IMPORTS.items()}
 
 
 def imports(path: str, text: str) -> str:
     """What the file imports, as it spells it, one a line, at most 400."""
     language = "javascript" if suffix_of(path) in ("vue", "svelte", "astro") else language_of(path)
-    pattern = _IMPORT.get(language)
+    pattern = _IMPORTS.get(language)
     if pattern is None:
         return ""
-    found = dict.fromkeys(next(filter(None, match.groups()), "") for match in pattern.finditer(text))
+    found = dict.fromkeys(next(filter(None, match.groups()), "") for match in re.finditer(pattern, text, re.MULTILINE))
     return "\n".join(list(found)[:400])

@@ -49,10 +49,11 @@ def read_history(log: Log, head: str, index: Index) -> History:
     if not head:
         return History()
     kept = index.history(head)
-    if kept is None:
-        kept = pack(digest(log.log(COMMITS)))
-        index.keep_history(head, kept)
-    return unpack(kept)
+    if kept is not None:
+        return unpack(kept)
+    history = digest(log.log(COMMITS))
+    index.keep_history(head, pack(history))
+    return history
 
 
 def digest(entries: Iterable[LogEntry]) -> History:
