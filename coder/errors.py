@@ -83,6 +83,12 @@ class TemporaryApiError(ApiError):
     exit = Exit.TEMPORARY
 
 
+class ContextExceeded(ApiError):
+    """The server finds the request longer than the model's window, and nothing more could be left out of it."""
+
+    exit = Exit.LIMIT
+
+
 class LimitReached(CoderError):
     """A limit of the user's was reached: cost, steps, time or context."""
 

@@ -21,6 +21,7 @@ from tests.fake_openai import (
     rate_limited,
     server_error,
     text,
+    too_long,
     unauthorized,
 )
 from tests.warm import coder
@@ -50,6 +51,14 @@ def test_what_waiting_cannot_mend_ends_at_once(root: Path, failure: Failure, cod
     assert code is None or ended.result["error"]["code"] == code
     assert word in ended.result["error"]["message"].lower() + ended.result["error"]["hint"].lower()
     assert "sk-test-0123456789abcdef" not in ended.out + ended.err
+
+
+def test_a_window_that_holds_no_more_is_a_limit(root: Path) -> None:
+    with FakeOpenAI(forever(too_long())) as server:
+        ended = coder(root, "run", "x", "--no-test", "--output", "json", env=server.environ())
+        assert len(server.requests) > 1  # with less and less of the repository
+    assert (ended.code, ended.result["status"]) == (5, "limit")
+    assert ended.result["error"]["code"] == "context_length_exceeded"
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_what_waiting_cannot_mend_is_asked_once(name: str) -> None:
     assert reply is None
     assert len(heard.server.requests) == 1
     assert isinstance(heard.error, ApiError)
-    assert heard.error.exit == Exit.API
+    assert heard.error.exit == (Exit.LIMIT if "too long" in name else Exit.API)
     assert heard.error.hint
     assert heard.kinds(RetryWaiting) == []
     assert KEY not in f"{heard.error.message} {heard.error.hint}"

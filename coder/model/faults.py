@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from coder.errors import ApiError, TemporaryApiError
+from coder.errors import ApiError, ContextExceeded, TemporaryApiError
 from coder.model.messages import TOO_LONG
 from coder.model.providers import Provider
 from coder.model.retry import parse_retry_after
@@ -117,7 +117,8 @@ def to_error(fault: Fault, provider: Provider, model: str, tries: int) -> ApiErr
         hint = "the same call may work later; --retry-budget allows more waiting"
         return TemporaryApiError(f"{message}{asked}{after}", hint, fault.code)
     code = fault.code or (f"http_{fault.status}" if fault.status else "")
-    return ApiError(message, _hint(fault, provider, model), code)
+    kind = ContextExceeded if code == "context_length_exceeded" else ApiError
+    return kind(message, _hint(fault, provider, model), code)
 
 
 def _hint(fault: Fault, provider: Provider, model: str) -> str:
