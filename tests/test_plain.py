@@ -395,11 +395,13 @@ def test_a_signal_ends_it_with_its_code(root: Path, number: int):
 def test_earlier_tasks_come_back_with_the_arrow_keys(root: Path):
     with FakeOpenAI([text("fine"), text("fine"), text("fine")]) as server:
         with terminal(root, server) as screen:
+            screen.wait_for("coder> ")
             screen.send("what is add?\r")
             screen.wait_for("turn ended")
             screen.send("\x04")
             screen.wait()
         with terminal(root, server) as screen:
+            screen.wait_for("coder> ")
             screen.send("\x1b[A\r")
             screen.wait_for("turn ended")
         assert "what is add?" in str(server.requests[-1].body["input"][-1])
