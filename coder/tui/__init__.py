@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from coder.tui.door import OpenSession, ScreenOptions
 
+FRAMES = "120"  # a second, at most: at Textual's 60 a key that came during a paint waits for twice as long
 GARBAGE = (5_000, 20, 50)  # new objects per search for garbage, which a key waits for; small searches per larger one
 
 
@@ -16,8 +17,10 @@ def run_screen(open_session: "OpenSession", *, task: str = "", options: "ScreenO
     """
     import asyncio
     import gc
+    import os
     import sys
 
+    os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     sys.setswitchinterval(0.0005)  # s; a key waits for threads that index or search a dozen times before it is painted
     gc.disable()  # nothing made before the first frame is garbage; the screen turns it on again then
     from coder.tui.app import CoderApp
