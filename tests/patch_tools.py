@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from coder.repo.patch import FileKind, PatchRefused, Problem, resolve
+from coder.repo.patch.edits import FileKind, PatchRefused, Problem
+from coder.repo.patch.resolve import resolve
 
 ROOT = "/home/ann/project"
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from coder.repo.patch import has_edit, resolve
+from coder.repo.patch.find import has_edit
+from coder.repo.patch.resolve import resolve
 from tests.patch_tools import ROOT, Tree, applied, blocks, changed, diff, refused, v4a
 
 OLD = "def f():\n    return 1\n\n\ndef g():\n    return 2\n"

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coder.repo.patch import PatchRefused, has_edit, resolve
+from coder.repo.patch.edits import PatchRefused
+from coder.repo.patch.find import has_edit
+from coder.repo.patch.resolve import resolve
 from coder.repo.repository import FileState, Repository
 from tests.patch_tools import Tree, blocks, diff, v4a
 from tests.repo_tools import new_ground

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coder.repo.patch import FileKind, PatchRefused, resolve
+from coder.repo.patch.edits import FileKind, PatchRefused
+from coder.repo.patch.resolve import resolve
 from coder.repo.worktree_view import WorktreeView
 from tests.patch_tools import ROOT, Tree, applied, blocks, diff, refused, v4a
 from tests.work import coder, make_repository

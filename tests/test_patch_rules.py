@@ -2,7 +2,7 @@
 
 import pytest
 
-from coder.repo.patch import resolve
+from coder.repo.patch.resolve import resolve
 from tests.patch_tools import Tree, applied, blocks, changed, diff, refused, v4a
 
 FUNCTIONS = "def f():\n    x = 1\n    return x\n\n\ndef g():\n    x = 1\n    return x\n"

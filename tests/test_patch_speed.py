@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from coder.repo.patch import PatchRefused, resolve
+from coder.repo.patch.edits import PatchRefused
+from coder.repo.patch.resolve import resolve
 from tests.patch_tools import Tree, diff, v4a
 
 LINES = [

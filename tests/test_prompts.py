@@ -85,7 +85,7 @@ def test_every_agent_is_told_that_content_is_data(name: str):
 
 
 def test_the_example_in_the_instructions_is_a_correct_edit():
-    from coder.repo.patch import has_edit
+    from coder.repo.patch.find import has_edit
 
     _, text = read_prompt("coder")
     example = text.split("```\n")[1]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from coder.repo.diff import edit_hunk, joined, lines_of, parse_patch, render, select, split
-from coder.repo.patch import PatchRefused, resolve
+from coder.repo.patch.edits import PatchRefused
+from coder.repo.patch.resolve import resolve
 from coder.repo.repository import FileState, Repository
 from coder.values import FileDiff, Hunk, ReviewDecision
 from tests.patch_tools import Tree

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from coder.repo.draft import Draft
-from coder.repo.patch import PatchRefused
+from coder.repo.patch.edits import PatchRefused
 from tests.repo_tools import Ground, contents, fingerprint, new_ground, run_git
 
 

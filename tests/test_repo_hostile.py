@@ -12,7 +12,7 @@ from coder.repo.commit import commit
 from coder.repo.draft import Draft
 from coder.repo.git import absolute_path, find_git
 from coder.repo.merge import merge3
-from coder.repo.patch import PatchRefused
+from coder.repo.patch.edits import PatchRefused
 from tests.repo_tools import Ground, fingerprint, new_ground, run_git, set_traps
 
 EDIT = """*** Begin Patch

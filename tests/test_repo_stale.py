@@ -6,7 +6,7 @@ import pytest
 
 from coder.repo.draft import Draft
 from coder.repo.merge import merge3
-from coder.repo.patch import PatchRefused
+from coder.repo.patch.edits import PatchRefused
 from tests.conversation import User
 from tests.fake_openai import FakeOpenAI, free_text_call, text
 from tests.repo_tools import Ground, new_ground

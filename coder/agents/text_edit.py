@@ -3,7 +3,8 @@
 from coder.agents.tool import Desk
 from coder.events import DraftChanged
 from coder.repo.draft import DraftEdit
-from coder.repo.patch import PatchRefused, has_edit
+from coder.repo.patch.edits import PatchRefused
+from coder.repo.patch.find import has_edit
 from coder.text import redact
 
 

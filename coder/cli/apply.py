@@ -11,7 +11,8 @@ from coder.cli.options import SharedOptions, gather
 from coder.errors import CoderError, Exit, Failed, UserError
 from coder.repo.apply import FileChange, apply, recover
 from coder.repo.discover import Location, discover
-from coder.repo.patch import PatchRefused, Resolution, resolve
+from coder.repo.patch.edits import PatchRefused, Resolution
+from coder.repo.patch.resolve import resolve
 from coder.repo.paths import protected
 from coder.repo.worktree_view import WorktreeView
 from coder.store import Places, find_places

@@ -13,7 +13,7 @@ from coder.plain.console import Console
 from coder.plain.hunks import Choices, Piece
 from coder.plain.lines import evidence_lines, price_words
 from coder.repo.diff import render_hunk
-from coder.repo.patch import PatchRefused
+from coder.repo.patch.edits import PatchRefused
 from coder.text import hides_characters
 from coder.values import FileDiff, Proposal, ReviewDecision
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from coder.errors import Refused
 from coder.repo.diff import parse_patch
 from coder.repo.merge import merge3
-from coder.repo.patch import PatchRefused
+from coder.repo.patch.edits import PatchRefused
 from coder.repo.repository import FileState, Repository
 from coder.repo.trees import TreeFile
 

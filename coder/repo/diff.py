@@ -9,7 +9,7 @@ from os import fsdecode
 
 from msgspec.structs import replace
 
-from coder.repo.patch import PatchRefused, Problem, ProblemKind
+from coder.repo.patch.edits import PatchRefused, Problem, ProblemKind
 from coder.repo.paths import protected
 from coder.values import ChangeKind, FileDiff, Hunk, ReviewDecision
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from msgspec import Struct
 
 from coder.repo.earlier import carried_over
-from coder.repo.patch import PatchRefused, Resolution, TreeView, resolve
-from coder.repo.patch.edits import FileKind, FileResult, Problem
+from coder.repo.patch.edits import FileKind, FileResult, PatchRefused, Problem, Resolution, TreeView
+from coder.repo.patch.resolve import resolve
 from coder.repo.paths import looks_secret
 from coder.repo.repository import FileState, Repository
 from coder.repo.trees import SUBMODULE, SYMLINK, Snapshot, TreeFile

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from msgspec.structs import replace
 
 from coder.repo.merge import merge3
-from coder.repo.patch import PatchRefused, Problem, Resolution, TreeView, resolve
-from coder.repo.patch.edits import FileKind, FileResult
+from coder.repo.patch.edits import FileKind, FileResult, PatchRefused, Problem, Resolution, TreeView
+from coder.repo.patch.resolve import resolve
 
 Known = Callable[[str], bytes | None]  # a file's content as the writer of the edit last saw it
 

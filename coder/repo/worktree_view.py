@@ -5,7 +5,7 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from coder.repo.patch import FileKind
+from coder.repo.patch.edits import FileKind
 
 _LISTED = 200_000  # paths; beyond that no name is completed by its ending
 _TOO_LARGE = 32 * 1024 * 1024  # bytes; no edit of a model is about such a file

@@ -3,7 +3,7 @@
 from coder.agents.text_edit import edit_draft
 from coder.agents.tool import Desk, Tool
 from coder.errors import ToolError
-from coder.repo.patch import PatchRefused
+from coder.repo.patch.edits import PatchRefused
 
 
 async def _apply(text: str, desk: Desk) -> str:

@@ -155,3 +155,14 @@ def _starts_block_soon(reply: Reply, i: int, fence: Fence) -> bool:
     end = reply.closing(fence, i + 1)
     soon = i + 5 if end < 0 else min(end, i + 5)
     return any(search_replace.starts_block(line) for line in reply.lines[i + 1 : soon])
+
+
+def has_edit(text: str) -> bool:
+    """Whether a reply carries an edit as text: a diff, a V4A patch or SEARCH/REPLACE blocks, even a damaged one.
+
+    Files shown in a fence do not count; they may only illustrate.
+    """
+    try:
+        return bool(read_edits(text, lambda name: False, whole_files=False).edits)
+    except BadEdit:
+        return True

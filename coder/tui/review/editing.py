@@ -7,7 +7,7 @@ from textual.app import App
 from coder.amounts import count
 from coder.errors import CoderError, UserError
 from coder.repo.diff import edit_hunk, lines_of, render_hunk
-from coder.repo.patch import PatchRefused
+from coder.repo.patch.edits import PatchRefused
 from coder.text import visible
 from coder.tui.editor import edit, say_fault
 from coder.tui.review.decisions import Place
