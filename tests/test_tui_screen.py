@@ -35,6 +35,7 @@ from coder.events import (
 from coder.session.names import FoundSymbol
 from coder.tui.app import CoderApp
 from coder.tui.approval import origin_words
+from coder.tui.blocks.messages import Task
 from coder.tui.commands import COMMANDS
 from coder.tui.door import ScreenOptions, TrustQuestion
 from coder.tui.facts import Facts
@@ -223,6 +224,22 @@ def test_a_past_that_cannot_be_read_is_left_to_the_opening() -> None:
         await screen.sees("done · $0")
 
     drive(telling(), act, options=replace(PLAIN, past=past))
+
+
+def test_what_lies_below_a_block_that_grew_is_painted_again() -> None:
+    async def act(screen: Shown) -> None:
+        view = screen.app.conversation
+        for number in range(8):
+            view.add(Task("\n".join(f"task {number}, line {line}" for line in range(30))))
+        await screen.settled()
+        view.page(-9)
+        await screen.settled()
+        view.blocks[0].folded = False
+        view.changed(view.blocks[0])
+        assert max(region.bottom for region in view._repaint_regions) == view.size.height
+        assert "task 0, line 29" in await screen.sees("task 0, line 20")
+
+    drive(telling(), act)
 
 
 # ── composer ──

@@ -78,12 +78,14 @@ class Transcript(LineView, can_focus=False):
         index = len(self.blocks) - 1 - next(i for i, other in enumerate(reversed(self.blocks)) if other is block)
         before, height = self._kept.get(index, []), self._heights[index]
         self._measure(index)
-        if self._heights[index] != height:
+        moved = self._heights[index] != height  # and with it all that is below
+        if moved:
             self._resized()
         same = next((at for at, (a, b) in enumerate(zip(before, self._kept[index], strict=False)) if a != b), None)
         same = min(len(before), len(self._kept[index])) if same is None else same
         top = self._tops[index]
-        self._refresh_rows(top + self.blocks[index].gap + same, top + max(height, self._heights[index]))
+        end = self.scroll_offset.y + self.size.height if moved else top + height
+        self._refresh_rows(top + self.blocks[index].gap + same, end)
 
     def _refresh_rows(self, first: int, end: int) -> None:
         """Paint what is in sight of the rows from `first` to before `end`."""
