@@ -61,7 +61,7 @@ class Session:
         state = recorded(records)
         means = (repository, as_left(settings, state), places, emit, ask, id, options, state)
         self._means = gather(*means, lambda: self._turn_tree, new=not resume)
-        self._past = tuple(replay(records))
+        self._records = records  # until the end of the last process, or up to where a rewind went
         self._turn: Turn | None = None
         self._commands = OwnCommands(self._means, id)
         self.names = Names(repository.location, places, id)
@@ -134,7 +134,8 @@ class Session:
 
     def replay(self) -> tuple[Event, ...]:
         """The past of a resumed session as events, for a face to show; () for a new one. Text comes whole."""
-        return (*self._past, *spent(self._costs())) if self._past else ()
+        past = tuple(replay(self._records))
+        return (*past, *spent(self._costs())) if past else ()
 
     async def costs(self) -> tuple[Total, ...]:
         """What the session has cost so far, by role and model (the key: both, with U+001F between)."""
@@ -313,9 +314,10 @@ class Session:
         ids, places = await self._applied_since(turn), self._means.places
         made = await undo_in(self._means, lambda: take_back(self._location, places, ids)) if files and ids else ()
         records = await asyncio.to_thread(lambda: live_records(read_records(session_path(places, self.id))))
-        state = recorded(records_before(records, turn))
+        before = records_before(records, turn)
+        state = recorded(before)
         self._means.recorder.record.rewind(turn, state.history, state.renewals)
-        self._turn, self._past = None, tuple(replay(records_before(records, turn)))
+        self._turn, self._records = None, before
         self._adopt(state)
         self._say(f"back before turn {turn}; {len(made)} applied changes were taken back")
         return made
