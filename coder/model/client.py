@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from msgspec import structs
 from msgspec.structs import replace
 
 from coder.errors import ApiError
@@ -239,7 +238,7 @@ class Client:
                 reservation, assembly, model, Fault("interrupted", "final", "cancelled", billed=assembly.sent)
             )
             raise
-        usage = structs.replace(usage, predicted_tokens=reservation.call.predicted_tokens)
+        usage = replace(usage, predicted_tokens=reservation.call.predicted_tokens)
         self._accounts.prefixes.learn(request, usage)
         self._book(reservation.settle("ok", usage, assembly.tier))
         self._tell_end(reservation, "ok", usage, reply)

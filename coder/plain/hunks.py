@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from msgspec.structs import replace
 
 from coder.repo.diff import edit_hunk, joined, split
@@ -57,7 +57,7 @@ class Choices:
         """Accept a piece as the user rewrote it. Raises PatchRefused when it no longer fits the file."""
         piece = self.pieces[at]
         assert piece.hunk is not None
-        hunk = edit_hunk(structs.replace(piece.file, hunks=(piece.hunk,)), 0, text)
+        hunk = edit_hunk(replace(piece.file, hunks=(piece.hunk,)), 0, text)
         self.pieces[at] = replace(piece, hunk=hunk, mark="accepted", edited=True)
 
     def comment(self, at: int, text: str) -> None:

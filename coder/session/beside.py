@@ -39,10 +39,8 @@ def beside(
 
 def pin_notes(plan: ContextPlan, pinned: Collection[str]) -> tuple[str, ...]:
     """What to say of pinned files that are not shown in full."""
-    modes, withheld = (
-        {entry.path: entry.mode for entry in plan.entries},
-        {item.path: item.why for item in plan.withheld},
-    )
+    modes = {entry.path: entry.mode for entry in plan.entries}
+    withheld = {item.path: item.why for item in plan.withheld}
     notes = []
     for path in pinned:
         mode = modes.get(path)

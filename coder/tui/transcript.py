@@ -78,11 +78,12 @@ class Transcript(LineView, can_focus=False):
         index = len(self.blocks) - 1 - next(i for i, other in enumerate(reversed(self.blocks)) if other is block)
         before, height = self._kept.get(index, []), self._heights[index]
         self._measure(index)
+        after = self._kept[index]
         moved = self._heights[index] != height  # and with it all that is below
         if moved:
             self._resized()
-        same = next((at for at, (a, b) in enumerate(zip(before, self._kept[index], strict=False)) if a != b), None)
-        same = min(len(before), len(self._kept[index])) if same is None else same
+        both = zip(before, after, strict=False)
+        same = next((at for at, (old, new) in enumerate(both) if old != new), min(len(before), len(after)))
         top = self._tops[index]
         end = self.scroll_offset.y + self.size.height if moved else top + height
         self._refresh_rows(top + self.blocks[index].gap + same, end)

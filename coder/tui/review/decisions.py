@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from msgspec.structs import replace
 
 from coder.repo.diff import edit_hunk, joined, split
@@ -99,7 +99,7 @@ class Decisions:
         marks: dict[Place, Mark] = {moved(where): mark for where, mark in now.marks.items() if where != place}
         self._change(
             place,
-            files=(*now.files[:number], structs.replace(file, hunks=hunks), *now.files[number + 1 :]),
+            files=(*now.files[:number], replace(file, hunks=hunks), *now.files[number + 1 :]),
             origins=(*now.origins[:number], origins, *now.origins[number + 1 :]),
             marks=marks,
             comments={moved(where): text for where, text in now.comments.items()},
