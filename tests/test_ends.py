@@ -3,6 +3,7 @@ and the tree as it was unless the exit code is 0."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -166,7 +167,7 @@ def test_a_full_disk_behind_stdout_is_told_and_undone(root: Path, form: str, tmp
         process = start(root, server, "--no-test", "--output", form, "--output-file", str(tmp_path / "r"), stdout=full)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, state_of(root)) == (1, before)
-    assert "cannot write the result" in err.decode()
+    assert re.findall("(?m)^coder: .*", err.decode()) == ["coder: cannot write the result: No space left on device"]
     written = json.loads((tmp_path / "r").read_text())
     check_result(written)
     assert (written["exit_code"], written["checkpoint"]) == (1, None)

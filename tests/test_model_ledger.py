@@ -196,3 +196,9 @@ def test_two_processes_never_look_at_the_rest_of_a_day_at_once(tmp_path: Path) -
     with ThreadPoolExecutor() as threads:
         assert sorted(threads.map(process, "ab")) == ["booked", "limit"]
     assert set(together) == {1}
+
+
+def test_a_repository_of_any_name_has_its_calls_in_the_ledger(tmp_path: Path) -> None:
+    ledger = _ledger(tmp_path)
+    ledger.begin(Call(time.time(), "s", "/re\udcffpo", "coder", "gpt-5.4-mini"))
+    assert [total.key for total in ledger.totals("repository")] == ["/re\\udcffpo"]

@@ -57,9 +57,18 @@ def test_the_bill_goes_by_the_tier_that_the_server_says_it_used() -> None:
 
 
 def test_figures_that_contradict_each_other_are_bounded() -> None:
-    reply, _ = talk([text("ok").using(input_tokens=10, cached_tokens=50, output_tokens=-3, reasoning_tokens=9)])
+    reply, _ = talk([text("ok").using(input_tokens=10, cached_tokens=50, output_tokens=3, reasoning_tokens=9)])
     usage = reply.usage
-    assert (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens) == (10, 10, 0, 0)
+    assert (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.reasoning_tokens) == (10, 10, 3, 3)
+
+
+@pytest.mark.parametrize("figures", [{"input_tokens": 0}, {"output_tokens": -3}, {"input_tokens": 10**30}], ids=str)
+def test_figures_that_cannot_be_true_are_booked_as_if_none_had_come(figures: dict[str, int]) -> None:
+    reply, heard = talk([text("ok").using(**figures)])
+    worst = CATALOG.get("gpt-5.4-mini").price(Usage("", "", 1, 0, 0, 0, reply.usage.output_tokens))
+    assert reply.usage.estimated
+    assert heard.client.cost_usd is not None and worst is not None
+    assert heard.client.cost_usd > worst > 0.01
 
 
 def test_a_user_overrides_and_adds_models(tmp_path: Path) -> None:

@@ -43,9 +43,10 @@ def exit_code(argv: list[str]) -> int:
     except (Interrupted, KeyboardInterrupt) as stop:
         return doors.interrupted(argv, getattr(stop, "exit", Exit.INTERRUPT))
     try:
-        code = coder.main(args=argv, prog_name="coder", standalone_mode=False)
-        doors.flush_stdout()
-        return int(code) if isinstance(code, int) else Exit.DONE
+        ended = coder.main(args=argv, prog_name="coder", standalone_mode=False)
+        code = ended if isinstance(ended, int) else Exit.DONE
+        doors.flush_stdout(code)
+        return int(code)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:

@@ -58,10 +58,19 @@ def catch_signals() -> None:
         signal.signal(number, stop)
 
 
-def flush_stdout() -> None:
-    """Find out now, not at interpreter shutdown, whether the reader of the output is still there."""
-    if sys.stdout is not None:
+def flush_stdout(code: int) -> None:
+    """Find out now, not at interpreter shutdown, whether the reader of the output is still there.
+
+    A command that has failed has said why: a disk that is full is not told of again.
+    """
+    try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        if not code:
+            raise
+        _drop_stdout()
 
 
 def say(line: str) -> None:
@@ -101,8 +110,13 @@ def interrupted(argv: Sequence[str], code: Exit = Exit.INTERRUPT) -> int:
 
 def broken_pipe() -> int:
     """The reader went away: nothing more can be said to it, and Python must not try at shutdown."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _drop_stdout()
     return Exit.PIPE
+
+
+def _drop_stdout() -> None:
+    """What could not be written must not be tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def internal_error(argv: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from coder.model.faults import from_event
 from coder.model.messages import Finish, Item, Reply, Request, ToolCall, ToolSpec, assistant_message, message_text
-from coder.model.responses import as_object, count, tokens
+from coder.model.responses import as_object, tokens
 from coder.model.strict import strict_schema
 from coder.values import Usage
 
@@ -258,10 +258,8 @@ class Assembly:
         inside, outside = (as_object(figures.get(f"{each}_tokens_details")) for each in ("prompt", "completion"))
         cached = inside.get("cached_tokens") or figures.get("prompt_cache_hit_tokens")
         reasoning = outside.get("reasoning_tokens")
-        counted = tokens(
-            self._request, figures.get("prompt_tokens"), cached, reasoning, figures.get("completion_tokens")
-        )
-        return counted, count(inside.get("cache_write_tokens"))
+        given, written = figures.get("prompt_tokens"), figures.get("completion_tokens")
+        return tokens(self._request, given, cached, reasoning, written, inside.get("cache_write_tokens"))
 
     @property
     def tier(self) -> str:

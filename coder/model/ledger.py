@@ -273,7 +273,13 @@ class Ledger:
 
 
 def _row(call: Call) -> tuple[object, ...]:
-    return tuple(getattr(call, name) for name in _COLUMNS)
+    values = (getattr(call, name) for name in _COLUMNS)
+    return tuple(_storable(value) if isinstance(value, str) else value for value in values)
+
+
+def _storable(text: str) -> str:
+    """As SQLite takes it: a directory's name may hold bytes that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _where(session: str | None, since: float | None) -> tuple[str, tuple[object, ...]]:

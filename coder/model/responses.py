@@ -141,7 +141,8 @@ class Assembly:
             inside.get("cached_tokens"),
             outside.get("reasoning_tokens"),
             figures.get("output_tokens"),
-        ), count(inside.get("cache_write_tokens"))
+            inside.get("cache_write_tokens"),
+        )
 
     @property
     def tier(self) -> str:
@@ -205,14 +206,22 @@ def _finish(end: Mapping[str, Any], complete: bool, messages: list[Item]) -> Fin
     return "refusal" if refused else "completed"
 
 
-def count(value: Any) -> int:
-    """A number of tokens from outside: what is none counts as 0."""
-    return value if isinstance(value, int) and value > 0 else 0
+_MOST = 1_000_000_000  # tokens of one call that can be believed
 
 
-def tokens(request: Request, given: Any, cached: Any, reasoning: Any, written: Any) -> Usage:
-    """Figures from outside as a Usage that holds together: parts never exceed their whole."""
-    total, output = count(given), count(written)
-    return Usage(
-        request.role, request.model, 1, total, min(count(cached), total), min(count(reasoning), output), output
-    )
+def _count(value: Any) -> int | None:
+    """A number of tokens from outside; None when it is none."""
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return whole if type(whole) is int and 0 <= whole <= _MOST else None
+
+
+def tokens(
+    request: Request, given: Any, cached: Any, reasoning: Any, written: Any, stored: Any
+) -> tuple[Usage, int] | None:
+    """Figures from outside as a Usage that holds together, its parts never more than their whole, and the tokens
+    written to the cache. None when they can't be true, as without input: then nobody knows what the call cost."""
+    total, output = _count(given), _count(written)
+    if not total or output is None:
+        return None
+    parts = (min(_count(cached) or 0, total), min(_count(reasoning) or 0, output))
+    return Usage(request.role, request.model, 1, total, *parts, output), min(_count(stored) or 0, total)
