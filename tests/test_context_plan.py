@@ -53,12 +53,16 @@ ODD = {"漢字かな交じり文" * 8: "py", "\x1b[31m" * 20: "py", "👩🏽‍
 LONG_NAMES = {f"{name}/{number}.{suffix}": "x = 1\n" for name, suffix in ODD.items() for number in range(30)}
 
 
+END_TAGS = {f"src/t_{number}.ts": "// </file> of a watcher\n" * 9 for number in range(60)}
+
+
 @pytest.mark.parametrize("budget", [1_000, 2_500, 4_000, 16_000])
-@pytest.mark.parametrize("files", [PROJECT, LONG_NAMES], ids=["plain", "odd names"])
+@pytest.mark.parametrize("files", [PROJECT, LONG_NAMES, END_TAGS], ids=["plain", "odd names", "end tags"])
 def test_a_section_never_exceeds_its_budget(tmp_path: Path, budget: int, files: dict[str, str | bytes]):
-    plan = plan_of(project(tmp_path, files), TASK, budget)
-    assert 0 < plan.total_tokens <= budget
-    assert 0 < count_tokens(render(plan)) <= budget
+    plan = plan_of(project(tmp_path, files), TASK, budget, exact=True)
+    sent = count_tokens(render(plan))
+    assert 0 < sent <= plan.total_tokens <= min(budget, sent + 3)
+    assert 0 < count_tokens(render(plan_of(tmp_path / "project", TASK, budget))) <= budget
 
 
 def test_data_that_is_denser_than_code_is_counted_exactly(tmp_path: Path):

@@ -8,7 +8,7 @@ money and more distraction. The caller bounds the budget by what the model reall
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -19,7 +19,7 @@ from coder.context.corpus import Corpus, Document
 from coder.context.history import read_history
 from coder.context.index import File, Index, Progress, with_index
 from coder.context.rank import Ranking, prefer, rank
-from coder.context.render import frame_tokens
+from coder.context.render import Piece, accounted, frame_tokens, tokens_around
 from coder.context.shortlist import Shortlist, short_list
 from coder.context.summaries import Maker, known_summaries
 from coder.context.task import read_task
@@ -73,7 +73,7 @@ def make_plan(
     """
     rules, sifted = _look(repository, snapshot, settings, dropped, exclude)
     budget = settings.budget
-    entries, back = _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact)
+    entries, back = _whole_if_it_fits(repository, sifted, rules, task, budget, exact)
     unread, notes, key = 0, [], (snapshot.tree, task, tuple(dropped), (*settings.exclude, *exclude))
     if entries is None:
 
@@ -82,7 +82,9 @@ def make_plan(
             corpus = kept or load_tree(repository, sifted.files, rules, index, progress, patience, task)
             ranking = prefer(rank(corpus, read_task(task)), corpus, chosen)
             known, note = known_summaries(places, [document.oid for document in corpus.documents], maker)
-            entries = packed(repository, corpus, ranking, rules, index, budget, pinned, known)
+            back = tuple(Withheld(path, why) for path, why in corpus.back.items())
+            plan = ContextPlan(budget, 0, (), (*sifted.withheld, *back))
+            entries = packed(repository, corpus, ranking, rules, index, plan, pinned, known)
             return corpus, entries, (index.note, note)
 
         corpus, entries, said = with_index(places, work)
@@ -132,7 +134,7 @@ def shortlist(
     """The files that `make_plan` would rank first, for a selector to reread; empty where everything fits. Blocking."""
     rules, sifted = _look(repository, snapshot, settings, dropped)
     budget = settings.budget
-    if _whole_if_it_fits(repository, sifted.files, rules, task, budget, exact=False)[0] is not None:
+    if _whole_if_it_fits(repository, sifted, rules, task, budget, exact=False)[0] is not None:
         return Shortlist()
 
     def work(index: Index) -> Shortlist:
@@ -164,28 +166,33 @@ def _look(
 
 
 def _whole_if_it_fits(
-    repository: Source, files: Sequence[File], rules: Rules, task: str, budget: int, exact: bool
+    repository: Source, sifted: Sifted, rules: Rules, task: str, budget: int, exact: bool
 ) -> tuple[tuple[ContextEntry, ...] | None, tuple[Withheld, ...]]:
     """Every file in full, or None when that is more than the budget."""
-    size, budget = sum(file.size for file in files), budget - frame_tokens(budget)
+    size = sum(file.size for file in sifted.files)
     if size > MOST_BYTES_PER_TOKEN * budget:
         return None, ()
-    texts, unread = read_texts(repository, files, rules)
+    texts, unread = read_texts(repository, sifted.files, rules)
+
+    def sent(count: Count, around: Callable[[Piece], int]) -> ContextPlan:
+        entries = whole(sifted.files, texts, task, count)
+        return accounted(ContextPlan(budget, 0, entries, (*sifted.withheld, *unread)), around)
+
     if not exact and size <= LEAST_BYTES_PER_TOKEN * budget:
-        entries = whole(files, texts, task, estimate_tokens)
-        if ESTIMATE_MARGIN * sum(entry.tokens for entry in entries) <= budget:
-            return entries, unread
-    entries = whole(files, texts, task, count_tokens)
-    return (entries if sum(entry.tokens for entry in entries) <= budget else None), unread
+        plan = sent(estimate_tokens, lambda piece: letters_tokens(piece.before + piece.after))
+        if ESTIMATE_MARGIN * plan.total_tokens <= budget:
+            return plan.entries, unread
+    plan = sent(count_tokens, tokens_around)
+    return (plan.entries if plan.total_tokens <= budget else None), unread
 
 
 def whole(files: Sequence[File], texts: Mapping[str, str], task: str, count: Count) -> tuple[ContextEntry, ...]:
-    """Every file in full, the ones the task names first."""
+    """Every file in full, the ones the task names first, with the tokens of its text alone."""
     entries = [
         ContextEntry(
             file.path,
             "full",
-            count(texts[file.path]) + path_tokens(file.path),
+            count(texts[file.path]),
             ("named in the task",) if named(file.path, task) else ("the whole repository fits",),
             text=texts[file.path],
             blob=file.oid,
@@ -207,19 +214,38 @@ def packed(
     ranking: Ranking,
     rules: Rules,
     index: Index,
-    budget: int,
+    plan: ContextPlan,
     pinned: Sequence[str],
     summaries: Mapping[str, str],
 ) -> tuple[ContextEntry, ...]:
-    """The best of a corpus within the budget, best first."""
+    """The best of a corpus within the budget of `plan`, which has no entries yet; best first."""
 
     def read(documents: Sequence[Document]) -> Mapping[str, str]:
         return read_texts(repository, documents, rules)[0]
 
     meter = ExactMeter(index)
-    entries = Choice(corpus, ranking, index, meter, read, summaries).entries(budget - frame_tokens(budget), pinned)
+    entries = Choice(corpus, ranking, index, meter, read, summaries).entries(
+        plan.budget - frame_tokens(plan.budget), pinned
+    )
+    alone = tuple(replace(entry, tokens=meter.alone(entry)) for entry in entries)
     meter.keep()
-    return entries
+    return fitted(replace(plan, entries=alone), pinned).entries
+
+
+def fitted(plan: ContextPlan, pinned: Collection[str]) -> ContextPlan:
+    """`plan`, whose entries have the tokens of their texts alone, with all that is sent of it. What that is over its
+    budget, where tags are longer than was reckoned with, its last files are left out for; pinned ones last of all."""
+    while True:
+        sent = accounted(plan, tokens_around)
+        over, gone = sent.total_tokens - plan.budget, set[str]()
+        for entry in sorted(sent.entries[::-1], key=lambda entry: entry.path in pinned):
+            if over <= 0:
+                break
+            gone.add(entry.path)
+            over -= entry.tokens
+        if not gone:
+            return sent
+        plan = replace(plan, entries=tuple(entry for entry in plan.entries if entry.path not in gone))
 
 
 class ExactMeter:
@@ -227,6 +253,7 @@ class ExactMeter:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self._whole: dict[str, int] = {}
         self._new: dict[str, int] = {}
 
     def whole(self, documents: Sequence[Document], read: Read) -> Mapping[str, int]:
@@ -236,13 +263,20 @@ class ExactMeter:
         for document in unknown:
             if document.path in texts:
                 known[document.oid] = self._new[document.oid] = count_tokens(texts[document.path])
+        self._whole = known
         return {
-            document.path: known[document.oid] + path_tokens(document.path)
+            document.path: known[document.oid] + self.tags(document.path)
             for document in documents
             if document.oid in known
         }
 
+    def alone(self, entry: ContextEntry) -> int:
+        """The text of an entry, without all that stands around it."""
+        return self._whole[entry.blob] if entry.mode == "full" else self.text(entry.text)
+
     def text(self, text: str) -> int:
+        if not text:
+            return 0
         key = "text:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
         if key not in self._new:
             known = self._index.tokens([key])
@@ -250,27 +284,26 @@ class ExactMeter:
         return self._new[key]
 
     def tags(self, path: str) -> int:
-        return path_tokens(path)
+        return FILE_OVERHEAD + count_tokens(_shown(path))
 
     def name(self, path: str) -> int:
-        return 2 + letters_tokens(path.rpartition("/")[2])
+        return 2 + letters_tokens(_shown(path.rpartition("/")[2]))
 
     def folder(self, path: str) -> int:
-        return 3 + letters_tokens(path.rpartition("/")[0])
+        return 3 + letters_tokens(_shown(path.rpartition("/")[0]))
 
     def keep(self) -> None:
         """Remember what was counted."""
         self._index.keep_tokens(self._new)
 
 
-def path_tokens(path: str) -> int:
-    """An upper bound for the tags and the name around a file."""
-    return FILE_OVERHEAD + letters_tokens(path)
+def _shown(name: str) -> str:
+    return name if name.isprintable() else visible_line(name)
 
 
 def letters_tokens(name: str) -> int:
-    """An upper bound for a name as it is shown: two small letters to a token, all else byte by byte but for a few."""
-    shown = (name if name.isprintable() else visible_line(name)).encode("utf-8", "replace")
+    """An upper bound for names and tags: two small letters to a token, all else byte by byte but for a few."""
+    shown = name.encode("utf-8", "replace")
     odd = len(shown.translate(None, _COMMON))
     return max(len(shown) // 2, (len(shown) + odd) // 2 - ODD_IN_PLAIN_NAMES)
 
