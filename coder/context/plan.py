@@ -238,7 +238,8 @@ def fitted(plan: ContextPlan, pinned: Collection[str]) -> ContextPlan:
     while True:
         sent = accounted(plan, tokens_around)
         over, gone = sent.total_tokens - plan.budget, set[str]()
-        for entry in sorted(sent.entries[::-1], key=lambda entry: entry.path in pinned):
+        last_first = sent.entries[::-1]
+        for entry in sorted(last_first, key=lambda entry: entry.path in pinned):
             if over <= 0:
                 break
             gone.add(entry.path)
