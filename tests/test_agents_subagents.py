@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from coder.agents.subagents import Ground, Helpers, select, summarize, triage
+import pytest
+
+from coder.agents.subagents import Ground, Helpers, select, triage
+from coder.agents.summarizer import credible, summarize
 from coder.agents.wrap import clip, wrap
 from coder.config import Settings
 from coder.events import Event, Notice, SubagentFinished, SubagentStarted
@@ -112,6 +115,25 @@ def test_a_summary_names_only_what_the_file_holds(tmp_path: Path):
     files = {"a.py": "import os\ndef add(a, b): ..."}
     summaries, _, _ = ask(tmp_path, [answer], lambda helpers: summarize(helpers, files))
     assert summaries == {"a.py": "Adds. Really.\ndefines: add(a, b)\ndepends on: os"}
+
+
+CALL = {"a.py": "def add(): ...", "test_a.py": "def test_add(): add()", "b.md": "Be kind.", "c.md": "Be quick, add."}
+
+
+@pytest.mark.parametrize(
+    ("names", "believed"),
+    [
+        ({"a.py": {"add"}, "test_a.py": {"test_add"}, "b.md": {"kind"}}, {"a.py", "test_a.py", "b.md"}),
+        ({"a.py": {"test_add"}, "test_a.py": {"add"}}, set()),  # exchanged
+        ({"a.py": {"test_add"}, "test_a.py": {"test_add"}}, {"test_a.py"}),  # told twice
+        ({"test_a.py": {"add"}, "c.md": {"add"}, "a.py": {"add"}}, set()),  # each could be any other's
+        ({"b.md": set(), "c.md": set()}, set()),
+        ({"b.md": set(), "a.py": {"add"}}, {"b.md", "a.py"}),
+        ({"a.py": {"ad"}, "b.md": {"invented"}}, set()),
+    ],
+)
+def test_a_summary_is_believed_where_it_can_be_of_no_other_file(names: dict[str, set[str]], believed: set[str]):
+    assert credible(names, CALL) == believed
 
 
 def test_small_files_share_a_call_and_big_ones_do_not(tmp_path: Path):

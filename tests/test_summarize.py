@@ -38,17 +38,24 @@ def root(tmp_path: Path) -> Path:
     return make_repository(tmp_path / "repo", FILES)
 
 
+def told_in(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """The path and the content of each file of a request."""
+    return re.findall(r"(?s)<data (?:\w+): file ([^\n]+)>\n(.*?)</data ", body["input"][0]["content"][0]["text"])
+
+
 def paths_in(body: dict[str, Any]) -> list[str]:
-    return re.findall(r"<data \w+: file (.+)>\n", body["input"][0]["content"][0]["text"])
+    return [path for path, _ in told_in(body)]
+
+
+def summary(path: str, content: str) -> dict[str, Any]:
+    """What a good model says of a file: what it defines, or else its first words, and a name that it invents."""
+    names = (re.findall(r"(?:def|class) (\w+)", content) or re.findall(r"\w+", content))[:6]
+    return {"path": path, "purpose": f"About {path}.", "names": [*names, "invented"], "depends_on": [], "pitfalls": []}
 
 
 def summarizing(body: dict[str, Any]):
     """What a good model answers."""
-    files = [
-        {"path": path, "purpose": f"About {path}.", "names": ["add", "invented"], "depends_on": [], "pitfalls": []}
-        for path in paths_in(body)
-    ]
-    return structured({"files": files})
+    return structured({"files": [summary(path, content) for path, content in told_in(body)]})
 
 
 def summarize(root: Path, server: FakeOpenAI, *args: str, **options: Any) -> Ended:
@@ -154,6 +161,20 @@ def test_an_answer_that_is_none_is_asked_for_again_file_by_file(root: Path):
     with FakeOpenAI(answer) as server:
         ended = summarize(root, server)
     assert ended.code == 1 and ended.out.startswith("3 files summarised, 1 could not be")
+
+
+def test_what_is_said_of_one_file_is_never_kept_for_another(root: Path, tmp_path: Path):
+    def confused(body: dict[str, Any]):
+        files = [summary(path, content) for path, content in told_in(body)]
+        pairs = zip(files, [*files[1:], files[0]], strict=True)
+        return structured({"files": [{**file, "path": other["path"]} for file, other in pairs]})
+
+    with FakeOpenAI(confused) as server:
+        ended = summarize(root, server, "--export", str(tmp_path / "kept"))
+        assert len(server.requests) == 5  # all at once, then each alone
+    assert ended.code == 0, ended.err
+    kept = {row["oid"]: row["text"] for row in map(json.loads, (tmp_path / "kept").read_text().splitlines())}
+    assert kept[git(root, "hash-object", "calc.py").strip()] == "About calc.py.\ndefines: add" and len(kept) == 4
 
 
 def test_a_kill_loses_only_what_was_under_way(root: Path):

@@ -1,21 +1,18 @@
 """The helper minds of the small model: one question, one strict JSON reply, checked before anyone believes it.
 
-Their replies are data. What they quote is looked up in the log, the lines they suspect in the tree, the names they
-list in the file; what is not there is dropped. When a call fails or brings nothing usable, the rules' answer stands.
+Their replies are data. What they quote is looked up in the log, the lines they suspect in the tree; what is not there
+is dropped. When a call fails or brings nothing usable, the rules' answer stands.
 """
 
 import asyncio
-import hashlib
 import itertools
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError
 from msgspec.json import decode
 from msgspec.structs import replace
 
-from coder import prompts
 from coder.agents.agent import make_agent
 from coder.agents.wrap import clip, wrap
 from coder.config import Settings
@@ -27,9 +24,6 @@ from coder.model.strict import schema_of
 from coder.text import redact, visible_line
 from coder.values import TriageCard, TriageCause
 
-MAX_FILE = 60_000  # characters of one file that a summary is made from
-MAX_BATCH = 60_000  # characters of small files that share one call
-MAX_BATCH_FILES = 12  # of one call: what is said of them must fit its reply
 MAX_OUTLINE = 400  # characters of a candidate's outline
 SELECTION_S = 30.0  # that a second look at a ranking may take, tries and waits included
 MAX_LOG = 16_000  # characters of one cluster's log
@@ -41,18 +35,6 @@ Shape = TypeVar("Shape", bound="Answer")
 
 class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     """A structured reply: unknown fields refused, so that a model's improvisation is seen."""
-
-
-class FileSummary(Answer, frozen=True):
-    path: str
-    purpose: str
-    names: list[str]
-    depends_on: list[str]
-    pitfalls: list[str]
-
-
-class Summaries(Answer, frozen=True):
-    files: list[FileSummary]
 
 
 class Selection(Answer, frozen=True):
@@ -114,6 +96,11 @@ class Helpers(Struct, frozen=True):
             self.emit(SubagentFinished(call, agent.role, answer is not None, reply.usage if reply else None))
 
 
+def spelled(path: str) -> str:
+    """A path as a model can repeat it: in one line, nothing in it hidden."""
+    return " ".join(visible_line(path).split())
+
+
 class Unusable(Exception):
     """A reply that is no answer: cut off, refused, or not of the schema."""
 
@@ -127,77 +114,6 @@ def _parse(reply: Reply, shape: type[Shape]) -> Shape:
         raise Unusable(f"the reply is not of its schema ({clip(str(error), 200)})") from None
     except (ValueError, RecursionError):
         raise Unusable("the reply is not JSON") from None
-
-
-# ── summarizer ───────────────────────────────────────────────────────────────────────────────────
-
-
-def summarizer_version() -> str:
-    """Changes whenever another summary would be asked for: a digest of the prompt and of the reply's schema."""
-    asked = prompts.load("subagents/summarizer") + json.dumps(schema_of(Summaries), sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()[:12]
-
-
-async def summarize(helpers: Helpers, files: Mapping[str, str]) -> dict[str, str]:
-    """A summary of a few lines for each file (path → text) that got one; small files share a call."""
-
-    async def attempt(batch: Mapping[str, str]) -> dict[str, str]:
-        answer = await helpers.ask("summarizer", _question(batch), Summaries, _title(batch))
-        return _rendered(answer, batch) if answer else {}
-
-    replies = await asyncio.gather(*map(attempt, batches(files)))
-    return {path: text for found in replies for path, text in found.items()}
-
-
-async def summarize_batch(helpers: Helpers, batch: Mapping[str, str]) -> dict[str, str]:
-    """Summaries of files that fit one call. Raises Unusable, and what the client raises."""
-    return _rendered(await helpers.call("summarizer", _question(batch), Summaries, _title(batch)), batch)
-
-
-def batches(files: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The files as calls are made of them: each text bounded, a few small ones together."""
-    batch: dict[str, str] = {}
-    size = 0
-    for path, text in files.items():
-        text = clip(text, MAX_FILE)
-        if batch and (size + len(text) > MAX_BATCH or len(batch) == MAX_BATCH_FILES):
-            yield batch
-            batch, size = {}, 0
-        batch[path] = text
-        size += len(text)
-    if batch:
-        yield batch
-
-
-def _question(batch: Mapping[str, str]) -> str:
-    return "\n".join(wrap(f"file {_spelled(path)}", text) for path, text in batch.items())
-
-
-def _spelled(path: str) -> str:
-    """A path as a model can repeat it: in one line, nothing in it hidden."""
-    return " ".join(visible_line(path).split())
-
-
-def _title(batch: Mapping[str, str]) -> str:
-    return f"summarize {', '.join(batch)}"
-
-
-def _rendered(answer: Summaries, batch: Mapping[str, str]) -> dict[str, str]:
-    paths = {_spelled(path): path for path in batch}
-    found = {paths[file.path]: file for file in answer.files if file.path in paths}
-    return {path: render_summary(file, batch[path]) for path, file in found.items()}
-
-
-def render_summary(summary: FileSummary, text: str) -> str:
-    """The summary as a few bounded lines; names that the file does not hold are left out."""
-    names = [name for name in summary.names if name.split("(")[0].rpartition(".")[2] in text]
-    lines = (
-        _line(summary.purpose, 400),
-        f"defines: {_line(', '.join(names), 600)}" if names else "",
-        f"depends on: {_line(', '.join(summary.depends_on), 300)}" if summary.depends_on else "",
-        f"careful: {_line('; '.join(summary.pitfalls), 400)}" if summary.pitfalls else "",
-    )
-    return "\n".join(line for line in lines if line)
 
 
 # ── selector ─────────────────────────────────────────────────────────────────────────────────────
@@ -217,7 +133,7 @@ async def pick(helpers: Helpers, task: str, candidates: Sequence[tuple[str, str]
     if len(candidates) < 2:
         return ()
     listing = "\n".join(
-        f"{number}. {_spelled(path)}\n{clip(outline, MAX_OUTLINE)}".rstrip()
+        f"{number}. {spelled(path)}\n{clip(outline, MAX_OUTLINE)}".rstrip()
         for number, (path, outline) in enumerate(candidates)
     )
     text = f"{wrap('task', clip(task, 8_000))}\n{wrap('candidates', listing)}"
@@ -263,12 +179,12 @@ async def _triage(helpers: Helpers, card: TriageCard, ground: Ground) -> TriageC
 def check_triage(card: TriageCard, answer: Triage, ground: Ground) -> TriageCard:
     """`card` with what of `answer` is true: quotes that stand in the log, lines that exist. The rest is named."""
     log = " ".join(ground.log.split())
-    quotes = [_line(quote, 300) for quote in answer.quotes[:5] if quote.strip()]
+    quotes = [one_line(quote, 300) for quote in answer.quotes[:5] if quote.strip()]
     held = tuple(quote for quote in quotes if quote.removesuffix("…") in log)
     places = [(place.path.removeprefix("./"), place.line) for place in answer.places[:10]]
     real = tuple(place for place in places if 1 <= place[1] <= ground.line_count(place[0]))
-    dropped = [f"quote not in the log: {_line(quote, 80)}" for quote in quotes if quote not in held]
-    dropped += [f"no such line: {_line(path, 80)}:{line}" for path, line in places if (path, line) not in real]
+    dropped = [f"quote not in the log: {one_line(quote, 80)}" for quote in quotes if quote not in held]
+    dropped += [f"no such line: {one_line(path, 80)}:{line}" for path, line in places if (path, line) not in real]
     cause: TriageCause = answer.cause
     confidence = answer.confidence
     if quotes and not held:  # an opinion whose every proof was invented is none
@@ -280,12 +196,13 @@ def check_triage(card: TriageCard, answer: Triage, ground: Ground) -> TriageCard
         confidence=confidence,
         locations=tuple(dict.fromkeys([*real, *card.locations]))[:10],
         evidence=tuple(dict.fromkeys([*held, *card.evidence]))[:8],
-        next_step=_line(answer.next_step, 400) or card.next_step,
+        next_step=one_line(answer.next_step, 400) or card.next_step,
         source="model",
         dropped=(*card.dropped, *dropped),
     )
 
 
-def _line(text: str, limit: int) -> str:
+def one_line(text: str, limit: int) -> str:
+    """At most `limit` characters, without line ends."""
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

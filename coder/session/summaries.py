@@ -11,15 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct, structs
 
 from coder.agents.agent import make_agent
-from coder.agents.subagents import (
-    MAX_FILE,
-    Helpers,
-    Unusable,
-    batches,
-    summarize,
-    summarize_batch,
-    summarizer_version,
-)
+from coder.agents.subagents import Helpers, Unusable
+from coder.agents.summarizer import MAX_FILE, batches, summarize, summarize_batch, summarizer_version
 from coder.agents.wrap import clip
 from coder.config import RoleSettings, Settings
 from coder.context.index import Index, with_index
