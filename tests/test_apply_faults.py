@@ -318,6 +318,22 @@ def test_a_nearly_full_disk_is_refused_before_the_first_write(base):
 
 
 @needs_root
+def test_a_read_only_file_system_is_named_and_leaves_nothing_to_recover(base):
+    spot, places = new_spot(base)
+    write(spot.root / "a", b"1")
+    mounted = subprocess.run(("mount", "--bind", spot.root, spot.root), capture_output=True)
+    if mounted.returncode:
+        pytest.skip("may not mount here")
+    subprocess.run(("mount", "-o", "remount,ro,bind", spot.root), check=True)
+    try:
+        with pytest.raises(Failed, match=r"cannot write a: read-only file system; nothing was changed"):
+            apply(spot, places, [modify("a", b"1", b"2"), create("new/b", b"3")], "")
+        assert recover(spot, places) == ()
+    finally:
+        subprocess.run(("umount", spot.root), check=True)
+
+
+@needs_root
 def test_what_another_user_may_not_write_stays_as_it_is(base):
     spot, places = new_spot(base)
     write(spot.root / "a", b"1")

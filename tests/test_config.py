@@ -13,7 +13,7 @@ from coder.config import (
     NOT_FROM_PROJECT,
     Settings,
     environment_layer,
-    flag_layer,
+    flag_layers,
     known_keys,
     load_config,
     project_layer,
@@ -180,7 +180,7 @@ def test_later_layers_win_and_each_value_knows_where_it_came_from(tmp_path: Path
         project_layer(tmp_path / "project.toml"),
         environment_layer({"CODER_CONTEXT__BUDGET": "30000", "HOME": "/", "CODER_MODEL": "e"}),
         set_layer(["context.budget=40000"]),
-        flag_layer({"context.budget": 50_000, "model": None}),
+        *flag_layers({"context.budget": 50_000, "model": None}),
     ]
     config = load_config(layer for layer in layers if layer)
     settings = config.settings
@@ -189,7 +189,7 @@ def test_later_layers_win_and_each_value_knows_where_it_came_from(tmp_path: Path
     assert config.origins == {
         "model": "environment CODER_*",
         "effort": f"project file {tmp_path / 'project.toml'}",
-        "context.budget": "flag",
+        "context.budget": "flag --context-budget",
         "context.selector": f"user file {tmp_path / 'user.toml'}",
         "test.commands": f"project file {tmp_path / 'project.toml'}",
     }

@@ -112,6 +112,8 @@ def test_the_time_limit_covers_a_stalled_stream(root: Path) -> None:
         ["run"],
         ["run", "x", "--patch", "p", "--commit"],
         ["run", "x", "--branch", "b"],
+        ["run", "x", "--commit", "--branch", ""],
+        ["run", "x", "--patch", ""],
         ["run", "x", "--test", "t", "--no-test"],
         ["run", "x", "--quiet", "--verbose"],
         ["run", "x", "--max-cost", "-1"],
@@ -136,6 +138,13 @@ def test_bad_usage_exits_2_with_one_line_and_a_hint(root: Path, arguments: list[
     assert ended.err.startswith("coder: ")
     assert "Traceback" not in ended.err
     assert ended.out == ""
+
+
+def test_a_test_command_that_cannot_be_started_costs_nothing(root: Path) -> None:
+    with FakeOpenAI([]) as server:
+        ended = coder(root, "run", "x", "--test", "pytset -q", "--output", "json", env=server.environ())
+        assert server.requests == []
+    assert (ended.code, ended.result["summary"]) == (2, "there is no program 'pytset' to test with")
 
 
 def test_an_unknown_setting_names_the_nearest(root: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from coder.errors import CoderError, Failed, Refused, UserError
-from coder.repo.commit import commit
+from coder.repo.commit import Committed, commit
 from coder.repo.diff import parse_patch, select
 from coder.repo.repository import FileState
 from coder.values import ReviewDecision
@@ -37,6 +37,12 @@ def change(ground: Ground, **files: bytes | None) -> bytes:
 
 
 def do(ground: Ground, patch: bytes, branch: str | None = None, hooks: bool = False, message: str = "mend it") -> str:
+    return make(ground, patch, branch, hooks, message).oid
+
+
+def make(
+    ground: Ground, patch: bytes, branch: str | None = None, hooks: bool = False, message: str = "mend it"
+) -> Committed:
     with ground.open() as repository:
         return commit(repository, patch, message, branch, hooks)
 
@@ -190,8 +196,23 @@ def test_what_a_hook_adds_is_part_of_the_commit_and_of_the_index(ground: Ground)
 
 def test_another_file_that_a_hook_changes_and_adds_is_not_left_staged(ground: Ground):
     ground.write(".git/hooks/pre-commit", "#!/bin/sh\necho more >> b\ngit add b\n", 0o755)
-    do(ground, change(ground, a=edit(LINES, 3, b"three")), hooks=True)
+    made = make(ground, change(ground, a=edit(LINES, 3, b"three")), hooks=True)
     assert ground.git("show", "HEAD:b") == "1\nmore\n" and ground.git("status", "--porcelain") == ""
+    assert made.remarks == ("hooks changed what was committed, which was neither reviewed nor tested: b",)
+
+
+@pytest.mark.parametrize("own_path", [False, True])
+def test_hooks_and_a_signature_that_trust_keeps_out_are_named(ground: Ground, own_path: bool):
+    ground.write("ours/commit-msg" if own_path else ".git/hooks/commit-msg", "#!/bin/sh\n", 0o755)
+    assert make(ground, change(ground, b=b"2\n")).remarks == (() if own_path else (_UNHEARD,))
+    ground.git("config", "commit.gpgSign", "true")
+    if own_path:
+        ground.git("config", "core.hooksPath", "ours")
+    unheard, unsigned = make(ground, change(ground, b=b"3\n")).remarks
+    assert unheard == _UNHEARD and "not signed" in unsigned
+
+
+_UNHEARD = "hooks run only in a repository you trust, so these did not: commit-msg"
 
 
 def test_a_signing_program_that_fails_is_reported(ground: Ground, tmp_path: Path):

@@ -48,9 +48,17 @@ class SharedOptions(click.Command):
         self.params = [*self.params, *self._shared]
 
     def invoke(self, ctx: click.Context) -> Any:
+        self._refuse_empty(ctx)
         given = {option.name: ctx.params.pop(option.name) for option in self._shared if option.name in ctx.params}
         ctx.meta.setdefault(_LEVELS, []).append(given)
         return super().invoke(ctx)
+
+    def _refuse_empty(self, ctx: click.Context) -> None:
+        """An empty value is a variable of a script that was not set: it must not count as a flag that was not given."""
+        options = {option.name: option for option in self.params if isinstance(option, click.Option)}
+        for name, value in ctx.params.items():
+            if name in options and (value == "" or (isinstance(value, tuple) and "" in value)):
+                raise click.UsageError(f"{options[name].opts[0]} is empty", ctx)
 
 
 _LEVELS = "coder.shared"  # in a context's meta: the shared options of the group, then of the command

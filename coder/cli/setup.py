@@ -14,7 +14,7 @@ from coder.config import (
     Config,
     Settings,
     environment_layer,
-    flag_layer,
+    flag_layers,
     load_config,
     project_layer,
     set_layer,
@@ -68,7 +68,7 @@ def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False
         project_layer(location.root / PROJECT_FILE) if location and trusted and hear_project else None,
         environment_layer(),
         set_layer(shared.assignments),
-        flag_layer(shared.settings),
+        *flag_layers(shared.settings),
     ]
     if shared.config and layers[0] is None:
         raise UserError(f"there is no configuration file {shared.config}", "check the path given with --config")

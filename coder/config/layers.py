@@ -76,9 +76,14 @@ def set_layer(assignments: Iterable[str]) -> Layer:
     return Layer("flag --set", _tree(pairs, "--set"))
 
 
-def flag_layer(values: Mapping[str, Any]) -> Layer:
+def flag_layers(values: Mapping[str, Any]) -> tuple[Layer, ...]:
     """Flags that have a setting of their own, by dotted key; None means not given."""
-    return Layer("flag", _nest({key: value for key, value in values.items() if value is not None}))
+    given = {key: value for key, value in values.items() if value is not None}
+    return tuple(Layer(f"flag {_flag(key)}", _nest({key: value})) for key, value in given.items())
+
+
+def _flag(key: str) -> str:
+    return "--" + re.sub("[._]", "-", key.removeprefix("limits."))
 
 
 def _file_layer(path: Path, what: str) -> Layer | None:

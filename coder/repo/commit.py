@@ -18,6 +18,7 @@ from coder.errors import Failed, Refused, UserError
 from coder.repo.convert import ApprovedChange, approved_change
 from coder.repo.discover import Location, discover
 from coder.repo.git import IDENTITY, Git, GitError, run_as_user
+from coder.repo.left_out import left_out
 from coder.repo.merge import merge3
 from coder.repo.repository import FileState, Repository
 from coder.repo.trees import TreeFile
@@ -38,12 +39,20 @@ class _Plan(Struct, frozen=True):
     flags: Mapping[str, str]
 
 
-def commit(repository: Repository, patch: bytes, message: str, branch: str | None, hooks: bool) -> str:
-    """Commit `patch` (which the working tree already holds) on HEAD, on a new `branch` if one is named; its id.
+class Committed(Struct, frozen=True):
+    """A commit's id, and what there is to say of it beside what was asked for."""
 
-    `hooks` runs the user's own `git commit` with their hooks and signing: only for a trusted repository. Without,
-    no program runs. Raises Refused when a path has other uncommitted changes that cannot be separated or an
-    operation is in progress, UserError without an identity or for a bad branch name, Failed when git says no.
+    oid: str
+    remarks: tuple[str, ...] = ()
+
+
+def commit(repository: Repository, patch: bytes, message: str, branch: str | None, hooks: bool) -> Committed:
+    """Commit `patch` (which the working tree already holds) on HEAD, on a new `branch` if one is named.
+
+    `hooks` runs the user's own `git commit` with their hooks and signing: only for a trusted repository. Without, no
+    program runs, and what would have is named. Raises Refused when a path has other uncommitted changes that cannot
+    be separated or an operation is in progress, UserError without an identity or for a bad branch name, Failed when
+    git says no.
     """
     text = _message(message)
     with (
@@ -60,10 +69,12 @@ def commit(repository: Repository, patch: bytes, message: str, branch: str | Non
         if hooks:
             oid = _commit_with_hooks(plan, text, branch, index, people)
             _stage(repository, _follow(repository, plan, oid), lock)
+            remarks = _beside(repository, tree, oid)
         else:
             oid = _commit_plainly(git, tree, plan, text, branch, people)
+            remarks = left_out(location)
         os.replace(lock, location.index)
-    return oid
+    return Committed(oid, remarks)
 
 
 def _stage(repository: Repository, plan: _Plan, lock: Path) -> None:
@@ -263,6 +274,16 @@ def _count_log(git: Git) -> int:
     """How many entries the log of HEAD has."""
     code, out, _ = git.run_code("reflog", "show", "--format=%H", "HEAD")
     return len(out.splitlines()) if code == 0 else 0
+
+
+def _beside(repository: Repository, tree: str, oid: str) -> tuple[str, ...]:
+    """What hooks put into the commit that nobody has approved."""
+    paths = repository.changed_paths(tree, repository.tree_of(oid))
+    if not paths:
+        return ()
+    named = ", ".join(visible_line(path, 200) for path in sorted(paths)[:5])
+    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
+    return (f"hooks changed what was committed, which was neither reviewed nor tested: {named}{more}",)
 
 
 def _follow(repository: Repository, plan: _Plan, oid: str) -> _Plan:

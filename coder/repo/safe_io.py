@@ -221,7 +221,7 @@ class Tree:
         """Remove a file; one that is not there is no error."""
         parent, name = split(path)
         try:
-            with self.directory(parent) as directory:
+            with self.directory(parent) as directory, _looking_first(name, directory):
                 os.unlink(name, dir_fd=directory)
         except FileNotFoundError:
             pass
@@ -249,7 +249,7 @@ class Tree:
         """Remove a directory if it is there and empty; whether it was removed."""
         parent, name = split(path)
         try:
-            with self.directory(parent) as directory:
+            with self.directory(parent) as directory, _looking_first(name, directory):
                 os.rmdir(name, dir_fd=directory)
         except FileNotFoundError:
             return False
@@ -287,3 +287,14 @@ def _kind(name: str, directory: int) -> Kind:
     if stat.S_ISDIR(mode):
         return "directory"
     return "symlink" if stat.S_ISLNK(mode) else "other"
+
+
+@contextlib.contextmanager
+def _looking_first(name: str, directory: int) -> Iterator[None]:
+    """A read-only file system says so even of a name that is not there; FileNotFoundError tells more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            os.lstat(name, dir_fd=directory)
+        raise

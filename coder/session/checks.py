@@ -1,7 +1,10 @@
 """The tests of a turn: which commands may run, one sandbox for the session, evidence by tree, triage of what fails."""
 
 import asyncio
+import os
 from collections.abc import Sequence
+from pathlib import Path
+from shutil import which
 from typing import Literal
 
 from msgspec import Struct
@@ -14,6 +17,7 @@ from coder.events import ApproveCommand, Ask, Emit, EvidenceReady, Notice
 from coder.repo.repository import Repository
 from coder.repo.trust import TrustStore
 from coder.sandbox import Sandbox, choose
+from coder.sandbox.environment import search_path
 from coder.session.findings import describe
 from coder.session.triage import keep_price, triage_failures, triager_usd
 from coder.store import Places
@@ -115,9 +119,10 @@ class Checks:
         return "it is not among the commands that were approved for this repository" if known else ""
 
     async def prepare(self, tree: str) -> None:
-        """Before anything is spent: ask about a command that changed since it was approved; and begin the sandbox's
-        self-test, while the model thinks, where a command may run."""
+        """Before anything is spent: refuse a command that can't be started, ask about one that changed since it was
+        approved, and begin the sandbox's self-test, while the model thinks, where a command may run."""
         commands = await self._candidates(tree)
+        check_programs(commands, self._repository.location.root)
         if commands and not self._may_run(commands):
             commands = await self.approved(tree) if self._change() else ()
             self._granted = tuple(command.argv for command in commands)  # a yes for once is for the run to come
@@ -246,6 +251,14 @@ def compare_again(before: Sequence[TestReport], after: Sequence[TestReport]) -> 
 
 
 CONFIGURED = "configuration"
+
+
+def check_programs(commands: Sequence[TestCommand], root: Path) -> None:
+    """Raises UserError where somebody named a program that is not there: no model can mend that."""
+    path = search_path(os.environ.get("PATH", ""), str(root))
+    for name in (command.argv[0] for command in commands if command.origin in ("flag", CONFIGURED)):
+        if "/" not in name and which(name, path=path) is None:
+            raise UserError(f"there is no program {name!r} to test with", "install it, or name it with its path")
 
 
 def named_by_repository(repository: Repository, tree: str, configured: Sequence[str]) -> tuple[TestCommand, ...]:

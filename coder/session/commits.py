@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from coder.errors import CoderError, UserError
 from coder.events import Notice
-from coder.repo.commit import commit
+from coder.repo.commit import Committed, commit
 from coder.repo.convert import joint_patch
 from coder.session.means import Means
 from coder.session.recorded import RecordedTurn
@@ -59,17 +59,20 @@ async def make_commit(means: Means, checkpoints: Sequence[str], message: str) ->
     """Commit what these checkpoints applied. The user's hooks and signing run only in a repository they trust."""
     repository = means.repository
 
-    def work() -> tuple[str, tuple[str, ...]]:
+    def work() -> tuple[Committed, tuple[str, ...]]:
         paths = _paths(means, checkpoints)
         patch = joint_patch(repository, [means.applied[each] for each in checkpoints])
         return commit(repository, patch, message, None, means.options.trusted), paths
 
-    (oid, paths), interrupted = await uninterrupted(work)
+    (made, paths), interrupted = await uninterrupted(work)
+    oid = made.oid
     for each in checkpoints:
         means.applied.pop(each, None)
     means.recorder.note("committed", checkpoints=list(checkpoints), commit=oid)
     more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
     means.emit(Notice(f"committed {oid[:12]}: {', '.join(paths[:5])}{more}"))
+    for remark in made.remarks:
+        means.emit(Notice(remark, "warning"))
     if interrupted:
         raise asyncio.CancelledError
     return oid

@@ -1,6 +1,7 @@
 """From approved hunks to files: select, merge with what changed meanwhile, write all or nothing, commit if asked."""
 
 import stat
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -9,8 +10,6 @@ from coder.repo import apply as journal
 from coder.repo.apply import FileChange
 from coder.repo.checkpoint import undo
 from coder.repo.diff import parse_patch, select
-from coder.repo.discover import Location, is_true
-from coder.repo.git import user_config
 from coder.repo.merge import merge3
 from coder.repo.repository import Repository
 from coder.repo.second_reader import check_patch
@@ -20,11 +19,14 @@ from coder.session.outcome import Destination
 from coder.store import Places
 from coder.values import Checkpoint, FileDiff, Proposal, ReviewDecision
 
+if TYPE_CHECKING:
+    from coder.repo.commit import Committed
+
 
 class Landed(Struct, frozen=True):
     """What was approved and what became of it: `tree` is the snapshot with it. `merged` are files that had changed
     meanwhile and were merged;
-    `stood` is how HEAD and the index stood before and after a commit, `unsigned` that it lacks a wanted signature."""
+    `stood` is how HEAD and the index stood before and after a commit, `remarks` what there is to say of that."""
 
     files: tuple[FileDiff, ...]
     patch: bytes
@@ -32,7 +34,7 @@ class Landed(Struct, frozen=True):
     commit: str = ""
     merged: tuple[str, ...] = ()
     stood: tuple[Standing, Standing] | None = None
-    unsigned: bool = False
+    remarks: tuple[str, ...] = ()
     tree: str = ""
 
 
@@ -70,9 +72,9 @@ def land(
         case "commit":
             before = standing(repository.location.root)
             checkpoint, merged = _write_files(repository, places, proposal.snapshot, tree, files, message)
-            commit = _commit_or_undo(repository, places, patch, destination, message, checkpoint, hooks)
+            made = _commit_or_undo(repository, places, patch, destination, message, checkpoint, hooks)
             stood = before, standing(repository.location.root)
-            return Landed(files, patch, checkpoint, commit, merged, stood, not hooks and _signs(repository.location))
+            return Landed(files, patch, checkpoint, made.oid, merged, stood, made.remarks)
 
 
 def take_back(repository: Repository, places: Places, landed: Landed) -> Checkpoint | None:
@@ -91,12 +93,6 @@ def take_back(repository: Repository, places: Places, landed: Landed) -> Checkpo
             undo(location, places, undone.id)
             raise
     return undone
-
-
-def _signs(location: Location) -> bool:
-    """Whether the user, or else the repository, wants commits signed (commit.gpgSign in git-config(1))."""
-    said = (*user_config().get("commit.gpgsign", ())[:-1], *filter(None, [location.config.get("commit.gpgsign")]))
-    return is_true(said[-1]) if said else False  # the last of the user's is coder's own "no"
 
 
 def _write_files(
@@ -148,7 +144,7 @@ def _commit_or_undo(
     message: str,
     checkpoint: Checkpoint,
     hooks: bool,
-) -> str:
+) -> "Committed":
     from coder.repo.commit import commit
 
     try:

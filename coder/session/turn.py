@@ -271,9 +271,8 @@ class Turn:
 
     def _tell_landed(self, landed: Landed, snapshot: str) -> None:
         means, checkpoint = self._means, landed.checkpoint
-        if landed.unsigned:
-            text = "the commit is not signed: your signing program and hooks run only in a repository you trust"
-            means.emit(Notice(text, "warning"))
+        for remark in landed.remarks:
+            means.emit(Notice(remark, "warning"))
         if landed.merged:
             text = f"merged with changes made meanwhile, which were not tested: {', '.join(landed.merged)}"
             means.emit(Notice(text, "warning"))
