@@ -52,6 +52,29 @@ def find_places(environ: Mapping[str, str] = os.environ) -> Places:
     )
 
 
+def usable_places(places: Places) -> tuple[Places, str]:
+    """`places`, created; those that cannot be written are replaced by private ones in the system's temporary
+    directory, and a remark says so, else "". Raises where that cannot be written either, or is somebody else's."""
+    remarks = []
+    chosen = {}
+    for what, place in (("state", places.state), ("cache", places.cache)):
+        chosen[what] = place
+        if not _is_writable(place):
+            chosen[what] = private_dir(Path(tempfile.gettempdir(), f"coder-{os.geteuid()}-{what}"))
+            remarks.append(f"{place} cannot be written: {_KEPT[what]} in {chosen[what]}, which may not last")
+    return Places(places.config, chosen["state"], chosen["cache"]), "; ".join(remarks)
+
+
+_KEPT = {"state": "sessions, costs and what undo needs are kept", "cache": "the cache is kept"}
+
+
+def _is_writable(place: Path) -> bool:
+    try:
+        return os.access(private_dir(place), os.W_OK | os.X_OK)
+    except UserError:
+        return False
+
+
 def private_dir(path: Path) -> Path:
     """Create `path` for this user only and return it. Refuses a symlink or another user's directory in its place.
 

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from coder.errors import Refused, UserError
-from coder.store import append_line, find_places, locked, open_database, private_dir, write_whole
+from coder.store import Places, append_line, find_places, locked, open_database, private_dir, usable_places, write_whole
 
 SCHEMA = "CREATE TABLE notes (text TEXT NOT NULL)"
 needs_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -52,6 +53,19 @@ def test_places_follow_the_environment_when_it_is_absolute():
 @pytest.mark.parametrize("home", [{}, {"HOME": ""}, {"HOME": "relative"}, {"HOME": "~"}])
 def test_nothing_lands_in_the_current_directory(home):
     assert all(path.is_absolute() for path in (find_places(home).state, find_places(home).cache))
+
+
+def test_places_that_cannot_be_written_are_replaced_by_private_ones_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "file").write_text("no directory")
+    places, remark = usable_places(Places(tmp_path / "c", tmp_path / "file/state", tmp_path / "cache"))
+    assert (places.state.parent, places.cache) == (tmp_path, tmp_path / "cache")
+    assert places.state.stat().st_mode & 0o777 == 0o700
+    assert remark.startswith(f"{tmp_path}/file/state cannot be written")
+    places.state.rmdir()
+    places.state.symlink_to(tmp_path / "cache")
+    with pytest.raises(Refused):
+        usable_places(Places(tmp_path / "c", tmp_path / "file/state", tmp_path / "cache"))
 
 
 # ── private directories ──

@@ -15,7 +15,7 @@ from coder.repo.patch.edits import PatchRefused, Resolution
 from coder.repo.patch.resolve import resolve
 from coder.repo.paths import protected
 from coder.repo.worktree_view import WorktreeView
-from coder.store import Places, find_places
+from coder.store import Places, find_places, usable_places
 from coder.text import visible
 from coder.values import Checkpoint
 
@@ -125,7 +125,7 @@ def _report(resolution: Resolution, checkpoint: Checkpoint | None) -> None:
 
 def run_batch() -> int:
     """Lines `ROOT<TAB>EDITFILE` on stdin, each answered with the exit code of that edit on a line."""
-    places = find_places()
+    places, _ = usable_places(find_places())
     for line in sys.stdin.buffer:
         root, _, file = line.rstrip(b"\n").partition(b"\t")
         print(int(_batch_edit(places, os.fsdecode(root), os.fsdecode(file))), flush=True)

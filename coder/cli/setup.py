@@ -23,7 +23,7 @@ from coder.config import (
 from coder.errors import UserError
 from coder.repo.discover import Location, discover
 from coder.repo.trust import TrustStore
-from coder.store import Places, find_places
+from coder.store import Places, find_places, usable_places
 
 PROJECT_FILE = ".coder.toml"
 
@@ -52,7 +52,7 @@ class Setup(Struct, frozen=True):
 
 
 def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False, hear_project: bool = True) -> Setup:
-    """Read everything a command needs before it starts. Raises UserError or Refused; writes nothing.
+    """Read everything a command needs before it starts. Raises UserError or Refused; creates coder's own directories.
 
     Without `hear_project` a trusted repository's file is not read: it must not keep the user from taking back.
     """
@@ -60,8 +60,10 @@ def prepare(shared: Shared, *, need_repository: bool = True, trust: bool = False
         raise UserError("coder runs on Linux and macOS", "on Windows, use it inside WSL")
     doors.guard_process()
     enter(shared.cwd)
-    places = find_places()
     location = _locate(need_repository)
+    places, remark = usable_places(find_places())
+    if remark and not shared.quiet:
+        doors.say(f"coder: {remark}")
     trusted = trust or (location is not None and TrustStore(places).is_trusted(location.root))
     layers = [
         user_layer(shared.config or places.config_file),
