@@ -10,7 +10,7 @@ import pwd
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,29 +171,69 @@ _APPLICATION_ID = 0x636F6472
 BUSY_SECONDS = 5.0  # that another process's hold is waited for
 
 
-def open_database(path: Path, schema: str, version: int, *, check: bool = False) -> sqlite3.Connection:
+class Database(sqlite3.Connection):
+    """An open SQLite file. `aside`: where what it took the place of was put, None where it was there or is new."""
+
+    aside: Path | None = None
+    inode = 0
+
+
+Rescue = Callable[[Path, sqlite3.Connection], None]
+
+
+def _nothing(old: Path, new: sqlite3.Connection) -> None:
+    """What most databases take over of a damaged one."""
+
+
+def open_database(path: Path, schema: str, version: int, *, check: bool = False, rescue: Rescue = _nothing) -> Database:
     """Open (or create, 0600) a SQLite file with `schema` at `version` (PRAGMA user_version). `check` reads all of it.
 
-    A file that is corrupt, foreign or of another version is set aside as `*.set-aside` and a new one made: these
-    files are caches and records, never the only copy of a user's work. Raises sqlite3.OperationalError when the
-    place cannot be written or the file stays locked for 5 seconds, and Refused for another user's directory.
+    A file that is corrupt, foreign or of another version is set aside as `*.set-aside` and a new one made, into which
+    `rescue` may take over what it can read of the old one, before anybody else opens it. Raises
+    sqlite3.OperationalError when the place cannot be written or the file stays locked for 5 seconds, also for another
+    user's directory.
     """
+    with _one_at_a_time(path):
+        try:
+            return _open_database(path, schema, version, check)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            return _renewed(path, schema, version, rescue)
+
+
+def renew_database(found: Database, path: Path, schema: str, version: int, *, rescue: Rescue = _nothing) -> Database:
+    """The same for a database that was found to be damaged after it was opened. It is set aside once: who comes second
+    opens what the first has made."""
+    found.close()
+    with _one_at_a_time(path):
+        if _inode(path) in (0, found.inode):
+            return _renewed(path, schema, version, rescue)
+        return _open_database(path, schema, version, check=False)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the content of a database is at fault, and not the disk, another process or what was asked of it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _renewed(path: Path, schema: str, version: int, rescue: Rescue) -> Database:
+    _set_aside(path)
+    database = _open_database(path, schema, version, check=False)
+    database.aside = aside_of(path)
+    rescue(database.aside, database)
+    return database
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Only one process creates a database, or sets it aside. Raises OperationalError where the place is at fault."""
     try:
         private_dir(path.parent)
-        with locked(path.with_name(f"{path.name}.lock")):  # one at a time creates, or sets aside
-            return _open_or_renew(path, schema, version, check)
+        with locked(path.with_name(f"{path.name}.lock")):
+            yield
     except (OSError, UserError) as error:
         raise sqlite3.OperationalError(f"cannot open {path}: {error}") from error
-
-
-def _open_or_renew(path: Path, schema: str, version: int, check: bool) -> sqlite3.Connection:
-    try:
-        return _open_database(path, schema, version, check)
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
-        _set_aside(path)
-        return _open_database(path, schema, version, check)
 
 
 def set_aside(path: Path) -> None:
@@ -207,26 +247,31 @@ def aside_of(path: Path) -> Path:
     return path.with_name(path.name + ".set-aside")
 
 
-def changed_at(path: Path) -> int:
-    """When a file was last made, written or renamed, in ns; 0 if there is none."""
+def _set_aside(path: Path) -> None:
+    """With its log, which may hold what was written last."""
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+    for suffix in ("-wal", ""):
+        target = aside_of(path).with_name(aside_of(path).name + suffix)
+        target.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            os.replace(path.with_name(path.name + suffix), target)
+
+
+def _inode(path: Path) -> int:
     try:
-        return path.stat().st_ctime_ns
+        return path.stat().st_ino
     except OSError:
         return 0
 
 
-def _set_aside(path: Path) -> None:
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    with contextlib.suppress(FileNotFoundError):  # another process was faster
-        os.replace(path, aside_of(path))
-
-
-def _open_database(path: Path, schema: str, version: int, check: bool) -> sqlite3.Connection:
+def _open_database(path: Path, schema: str, version: int, check: bool) -> Database:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, 0o600)
     os.close(descriptor)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Database
+    )
+    connection.inode = _inode(path)
     try:
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]

@@ -1,6 +1,7 @@
 """Every call in the ledger, totals by everything, and a ledger that never stops work."""
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 import time
@@ -110,6 +111,60 @@ def test_a_bad_ledger_never_stops_the_work(how: str, tmp_path: Path) -> None:
         assert [notice for notice in heard.kinds(Notice) if notice.level == "warning"]
     if holder:
         holder.close()
+
+
+def a_day_of_calls(place: Path, calls: int = 400) -> Path:
+    ledger = _ledger(place)
+    for _ in range(calls):
+        ledger.begin(Call(time.time(), "a", "/r", "coder", "gpt-5.4-mini", usd=0.25))
+    ledger.close()
+    return place / "ledger.sqlite"
+
+
+def break_index(path: Path) -> None:
+    """So that what is lost is nothing but the order of the rows."""
+    with contextlib.closing(sqlite3.connect(path)) as found:
+        (page,) = found.execute("SELECT rootpage FROM sqlite_master WHERE name = 'calls_by_time'").fetchone()
+    break_page(path, page)
+
+
+def break_page(path: Path, page: int) -> None:
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+
+def test_a_ledger_damaged_within_is_saved_and_the_day_is_known(tmp_path: Path) -> None:
+    path = a_day_of_calls(tmp_path, 40)
+    break_index(path)
+    ledger = _ledger(tmp_path)
+    assert ledger.spent(since=start_of_day(time.time())) == (10.0, 0)
+    assert ledger.note == f"the ledger was damaged: it is now {path}.set-aside; 40 calls were saved"
+    assert ledger.ignorance(start_of_day(time.time())) == ""
+
+
+def test_what_cannot_be_read_of_a_day_is_a_gap_of_that_day(tmp_path: Path) -> None:
+    path = a_day_of_calls(tmp_path)
+    content = path.read_bytes()
+    leaves = [at // 4096 + 1 for at in range(0, len(content), 4096) if content[at] == 13]  # pages of rows
+    break_page(path, leaves[len(leaves) // 2])
+    ledger = _ledger(tmp_path)
+    usd, _ = ledger.spent()
+    assert 25 < usd < 100 and ledger.note.endswith(" calls were saved, others may be missing")
+    assert "was damaged before" in ledger.ignorance(start_of_day(time.time()))
+    ledger.close()
+    assert _ledger(tmp_path).ignorance(time.time()) == ""  # as of tomorrow
+    assert _ledger(tmp_path).spent() == (usd, 0)
+
+
+def test_who_holds_a_damaged_ledger_goes_on_with_the_new_one(tmp_path: Path) -> None:
+    path = a_day_of_calls(tmp_path, 40)
+    first, second = _ledger(tmp_path), _ledger(tmp_path)
+    break_index(path)
+    call = Call(time.time(), "a", "/r", "coder", "gpt-5.4-mini", usd=0.25)
+    for ledger in (first, second, first):
+        ledger.finish(ledger.begin(call), call)
+    assert first.spent() == second.spent() == (43 * 0.25, 0)
 
 
 def test_without_a_ledger_the_session_limit_still_holds(tmp_path: Path) -> None:

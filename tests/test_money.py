@@ -143,6 +143,19 @@ def test_a_corrupt_ledger_is_set_aside(root: Path) -> None:
     assert "0.00" in coder(root, "cost").out
 
 
+def test_a_days_limit_is_not_kept_by_guessing(root: Path) -> None:
+    ledger().parent.mkdir(parents=True)
+    ledger().write_bytes(b"this is no database" * 100)
+    with FakeOpenAI([text("In calc.py."), text("In calc.py.")]) as server:
+        refused = ask(root, server, "--set", "limits.max_cost_per_day=5")
+        assert (refused.code, server.requests) == (2, [])
+        assert "what was spent today can't be known" in refused.result["error"]["message"]
+        assert "unknown_past=allow" in refused.result["error"]["hint"]
+        assert ask(root, server).code == 0
+        allowed = ask(root, server, "--set", "limits.max_cost_per_day=5", "--set", "limits.unknown_past=allow")
+        assert allowed.code == 0
+
+
 def test_a_ledger_that_cannot_be_opened_is_a_warning(root: Path) -> None:
     ledger().mkdir(parents=True)
     with FakeOpenAI([text("In calc.py.")]) as server:

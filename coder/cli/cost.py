@@ -27,8 +27,8 @@ def command(ctx: click.Context, by: str, output: str) -> int:
     ledger = Ledger(setup.places.state / "ledger.sqlite")
     main = Catalog.load(setup.places.config).get(setup.settings.model)
     totals = ledger.totals(cast(By, by), main=main)
-    if ledger.complaint:
-        doors.say(f"coder: warning: {ledger.complaint}")
+    for warning in filter(None, (ledger.note, ledger.complaint)):
+        doors.say(f"coder: warning: {warning}")
     if output == "json":
         click.echo(dump(to_builtins(totals), indent=2))
         return Exit.DONE

@@ -44,6 +44,10 @@ class ContextSettings(Section, frozen=True):
 class LimitSettings(Section, frozen=True):
     max_cost: Annotated[Usd | None, says("USD a session may cost; checked before each call.")] = None
     max_cost_per_day: Annotated[Usd | None, says("USD all sessions of a day may cost together.")] = None
+    unknown_past: Annotated[
+        Literal["refuse", "allow"],
+        says("Whether calls are made under max_cost_per_day where the ledger cannot tell what the day has cost."),
+    ] = "refuse"
     max_steps: Annotated[int, Meta(ge=1, le=1_000), says("Model calls of one turn.")] = 50
     timeout: Annotated[Seconds | None, says("Seconds a run may take.")] = None
     retry_budget: Annotated[float, Meta(ge=0, le=3_600), says("Seconds of waiting between tries of one run.")] = 60.0

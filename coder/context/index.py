@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from coder.context.facts import DATA_BYTES, Facts, facts_key, read_bytes, worth_reading
 from coder.context.pool import Job, Pool
-from coder.store import Places, aside_of, changed_at, open_database, set_aside
+from coder.store import Places, aside_of, open_database, set_aside
 
 FILE, VERSION = "context.sqlite", 5
 RENEWED = "the index was damaged or of another version: it is now {}, and built anew"
@@ -72,13 +72,12 @@ class Index:
     @classmethod
     def open(cls, places: Places) -> "Index":
         path = places.cache / FILE
-        before = changed_at(aside_of(path))
         try:
             database = open_database(path, _SCHEMA, VERSION)
         except sqlite3.OperationalError:
             return cls(_in_memory(), NOT_KEPT.format(path))
-        if changed_at(aside_of(path)) != before:
-            _renewed[path] = RENEWED.format(aside_of(path))
+        if database.aside:
+            _renewed[path] = RENEWED.format(database.aside)
         return cls(database, _renewed.get(path, ""))
 
     def close(self) -> None:

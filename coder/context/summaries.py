@@ -13,7 +13,7 @@ from typing import IO
 from msgspec import Struct
 
 from coder.errors import UserError
-from coder.store import Places, aside_of, changed_at, open_database
+from coder.store import Places, open_database
 from coder.text import redact, visible
 
 NAME = "summaries.sqlite"  # in the cache directory
@@ -56,15 +56,14 @@ class SummaryStore:
     @classmethod
     def open(cls, places: Places) -> "SummaryStore":
         path = places.cache / NAME
-        before = changed_at(aside_of(path))
         try:
             database = open_database(path, _SCHEMA, VERSION, check=True)
             database.text_factory = _text
         except sqlite3.OperationalError:
-            database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            database.executescript(_SCHEMA)
-            return cls(database, NOT_KEPT.format(path), lasts=False)
-        return cls(database, RENEWED.format(aside_of(path)) if changed_at(aside_of(path)) != before else "")
+            memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            memory.executescript(_SCHEMA)
+            return cls(memory, NOT_KEPT.format(path), lasts=False)
+        return cls(database, RENEWED.format(database.aside) if database.aside else "")
 
     def close(self) -> None:
         self._database.close()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from coder.amounts import money
-from coder.errors import LimitReached
+from coder.errors import LimitReached, UserError
 from coder.model.ledger import Call, Ledger, start_of_day
 from coder.values import Usage
 
@@ -63,7 +63,9 @@ class Reservation:
 
 
 class Budget:
-    """The limits of one session. `max_cost` and `max_cost_per_day` in USD, None for none."""
+    """The limits of one session. `max_cost` and `max_cost_per_day` in USD, None for none.
+
+    `trusting`: what the ledger cannot tell of today's past counts as nothing."""
 
     def __init__(
         self,
@@ -72,12 +74,15 @@ class Budget:
         max_cost: float | None,
         max_cost_per_day: float | None,
         clock: Callable[[], float] = time.time,
+        *,
+        trusting: bool = False,
     ) -> None:
         self._ledger = ledger
         self._session = session
         self._max_cost = max_cost
         self._max_day = max_cost_per_day
         self._clock = clock
+        self._trusting = trusting
         self._under_way = 0
         self._changed = asyncio.Event()
 
@@ -88,14 +93,21 @@ class Budget:
     def left(self) -> tuple[float, str] | None:
         """USD that may still be committed and the limit that says so; None without a limit.
 
-        Calls under way, of other processes too, count at their worst case.
+        Calls under way, of other processes too, count at their worst case. Raises UserError where the ledger cannot
+        tell what was spent today.
         """
         lefts = []
         if self._max_cost is not None:
             spent = self._ledger.spent(session=self._session)[0]
             lefts.append((self._max_cost - spent, f"the session's limit of {money(self._max_cost)}"))
         if self._max_day is not None:
-            spent = self._ledger.spent(since=start_of_day(self._clock()))[0]
+            day = start_of_day(self._clock())
+            if not self._trusting and (why := self._ledger.ignorance(day)):
+                raise UserError(
+                    f"what was spent today can't be known ({why}), so the day's limit can't be kept",
+                    "see `coder cost`; --set limits.unknown_past=allow goes on with what is known of today",
+                )
+            spent = self._ledger.spent(since=day)[0]
             lefts.append((self._max_day - spent, f"the day's limit of {money(self._max_day)}"))
         return min(lefts) if lefts else None
 

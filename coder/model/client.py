@@ -74,7 +74,8 @@ class Client:
         self._timeouts = replace(timeouts, total=min(timeouts.total, limits.timeout or timeouts.total))
         self._retries = RetryBudget(limits.retry_budget)
         ledger = Ledger(places.state / "ledger.sqlite")
-        budget = Budget(ledger, session, limits.max_cost, limits.max_cost_per_day)
+        trusting = limits.unknown_past == "allow"
+        budget = Budget(ledger, session, limits.max_cost, limits.max_cost_per_day, trusting=trusting)
         self._accounts = Accounts(ledger, budget, session, repository, self.provider.price_factor, count)
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
@@ -155,6 +156,8 @@ class Client:
         from coder.model.wire import Wire
 
         self._accounts.open()
+        if self.ledger.note:
+            self._say(self.ledger.note)
         return Wire(self.provider, self._timeouts, self._environ)
 
     async def _persist(self, request: Request, on_text: Callable[[str], None] | None) -> Reply:

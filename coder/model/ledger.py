@@ -1,7 +1,8 @@
 """Every call to a model in one SQLite file: who asked, what it took and what it cost.
 
 A call is written at its worst case before it is sent, and corrected when its usage arrives: what a killed process
-left behind stays at its worst case. A ledger that is locked, corrupt or read-only never stops work.
+left behind stays at its worst case. A ledger that is locked, corrupt or read-only never stops work that has no limit
+for the day; what can be read of a damaged one is taken over into a new one.
 """
 
 import contextlib
@@ -16,7 +17,9 @@ from msgspec.structs import replace
 
 from coder.errors import CoderError
 from coder.model.catalog import Model
-from coder.store import open_database
+from coder.model.logs import LOGS, LogPrice, LogTotal
+from coder.model.salvage import salvage
+from coder.store import Database, is_damage, open_database, renew_database
 from coder.values import Usage
 
 SCHEMA = """
@@ -29,13 +32,6 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_by_time ON calls (time);
 CREATE INDEX calls_by_session ON calls (session);
-"""
-# Apart from the above, so that a ledger of before gets it too.
-LOGS = """
-CREATE TABLE IF NOT EXISTS logs (
-    id INTEGER PRIMARY KEY, time REAL NOT NULL, session TEXT NOT NULL, raw_tokens INTEGER NOT NULL,
-    told_tokens INTEGER NOT NULL, raw_usd REAL, usd REAL
-)
 """
 VERSION = 1
 BUSY_MS = 250  # longer would be felt on the screen; what cannot be written now is written with the next call
@@ -73,29 +69,6 @@ class Call(Struct, frozen=True):
     predicted_tokens: int = 0  # of the input, that the cache should have held
 
 
-class LogPrice(Struct, frozen=True):
-    """Logs of tests that failed, read by the triager: `usd` for its calls and the `told_tokens` that the main model
-    is given, beside `raw_usd` for the `raw_tokens` that the main model would have taken to read them itself. Prices
-    are None when unknown, tokens of long logs an estimate."""
-
-    time: float
-    session: str
-    raw_tokens: int
-    told_tokens: int
-    raw_usd: float | None
-    usd: float | None
-
-
-class LogTotal(Struct, frozen=True):
-    """Triaged logs added up; prices count the known ones."""
-
-    triages: int = 0
-    raw_tokens: int = 0
-    told_tokens: int = 0
-    raw_usd: float = 0.0
-    usd: float = 0.0
-
-
 _COLUMNS = tuple(Call.__struct_fields__)
 
 
@@ -120,12 +93,13 @@ class Total(Struct, frozen=True):
 
 
 class Ledger:
-    """The file, opened by `open` or the first `totals`. `complaint` says why it cannot be used, "" while it can."""
+    """The file, opened by `open` or the first `totals`. `complaint` says why it cannot be used, "" while it can;
+    `note` what the user should know of it, or ""."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.complaint = ""
-        self._connection: sqlite3.Connection | None = None
+        self.complaint = self.note = ""
+        self._connection: Database | None = None
         self._unwritten: dict[int, Call] = {}  # by a negative id of our own, until the file takes them
         self._last_unwritten = 0
 
@@ -134,11 +108,27 @@ class Ledger:
         if self._connection is not None:
             return
         try:
-            self._connection = open_database(self._path, SCHEMA, VERSION)
-            self._connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-            self._connection.row_factory = sqlite3.Row
-            with contextlib.suppress(sqlite3.OperationalError):  # a ledger of before gets the column, once
-                self._connection.execute("ALTER TABLE calls ADD COLUMN predicted_tokens INTEGER NOT NULL DEFAULT 0")
+            self._use(open_database(self._path, SCHEMA, VERSION, rescue=salvage))
+        except (sqlite3.Error, OSError, CoderError) as error:
+            self._failed(error)
+
+    def _use(self, connection: Database) -> None:
+        self._connection = connection
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        connection.row_factory = sqlite3.Row
+        with contextlib.suppress(sqlite3.OperationalError):  # a ledger of before gets the column, once
+            connection.execute("ALTER TABLE calls ADD COLUMN predicted_tokens INTEGER NOT NULL DEFAULT 0")
+        if connection.aside:
+            (known,) = connection.execute("SELECT count(*) FROM calls").fetchone()
+            missing = ", others may be missing" if self._gap() else ""
+            self.note = f"the ledger was damaged: it is now {connection.aside}; {known} calls were saved{missing}"
+
+    def _renew(self) -> None:
+        """Put a new ledger, with what can be saved, in the place of one that turned out to be damaged."""
+        assert self._connection is not None
+        found, self._connection = self._connection, None
+        try:
+            self._use(renew_database(found, self._path, SCHEMA, VERSION, rescue=salvage))
         except (sqlite3.Error, OSError, CoderError) as error:
             self._failed(error)
 
@@ -163,11 +153,11 @@ class Ledger:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """Keep other processes from booking between a look at what is spent and the next booking."""
-        began = self._execute("BEGIN IMMEDIATE", ()) is not None
+        began = self._connection if self._execute("BEGIN IMMEDIATE", ()) is not None else None
         try:
             yield
         finally:
-            if began:
+            if began is not None and began is self._connection:
                 self._execute("COMMIT", ())
 
     def shared(self) -> contextlib.AbstractContextManager[None]:
@@ -183,6 +173,22 @@ class Ledger:
             if number < 0 and (session in (None, call.session)) and (since is None or call.time >= since):
                 usd, unpriced = usd + (call.usd or 0.0), unpriced + (call.usd is None)
         return float(usd), int(unpriced)
+
+    def ignorance(self, since: float) -> str:
+        """Why it cannot be known what was spent since a time; "" where it can."""
+        if not self._select("SELECT 1", ()):
+            return self.complaint or "the ledger is not open"
+        gap = self._gap()
+        if gap < since:
+            return ""
+        return f"the ledger was damaged before {time.strftime('%H:%M', time.localtime(gap))}, and calls may be missing"
+
+    def _gap(self) -> float:
+        """Until when there may have been calls that are not in the ledger; 0 for never."""
+        if not self._has("gaps"):
+            return 0.0
+        rows = self._select("SELECT coalesce(max(time), 0.0) FROM gaps", ())
+        return float(rows[0][0]) if rows else 0.0
 
     def last(self, session: str, role: str) -> Call | None:
         """The newest call of a role in a session that was answered. Opens the file if need be."""
@@ -223,7 +229,7 @@ class Ledger:
         """The triaged logs of a session or since a time. Opens the file if need be."""
         self.open()
         where, values = _where(session, since)
-        if not self._select("SELECT 1 FROM sqlite_master WHERE name = 'logs'", ()):
+        if not self._has("logs"):
             return LogTotal()
         sums = ", ".join(f"coalesce(sum({name}), 0)" for name in ("raw_tokens", "told_tokens", "raw_usd", "usd"))
         rows = self._select(f"SELECT count(*), {sums} FROM logs {where}", values)
@@ -251,22 +257,30 @@ class Ledger:
             del self._unwritten[number]
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> int | None:
-        if self._connection is None:
-            return None
-        try:
-            return self._connection.execute(statement, values).lastrowid or 0
-        except sqlite3.Error as error:
-            self._failed(error)
-            return None
+        done = self._run(statement, values)
+        return done[0] if done else None
 
     def _select(self, statement: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
-        if self._connection is None:
-            return []
-        try:
-            return self._connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            self._failed(error)
-            return []
+        done = self._run(statement, values)
+        return done[1] if done else []
+
+    def _has(self, table: str) -> bool:
+        return bool(self._select("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)))
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> tuple[int, list[sqlite3.Row]] | None:
+        """The last row's id and the rows; None where that fails, also with a ledger made anew."""
+        for renewable in (True, False):
+            if self._connection is None:
+                break
+            try:
+                cursor = self._connection.execute(statement, values)
+                return cursor.lastrowid or 0, cursor.fetchall()
+            except sqlite3.Error as error:
+                if not (renewable and is_damage(error)):
+                    self._failed(error)
+                    break
+                self._renew()
+        return None
 
     def _failed(self, error: Exception) -> None:
         self.complaint = f"the ledger {self._path.name} cannot be used now ({error}); costs are kept in memory only"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from coder.agents.subagents import Ground, Helpers, triage
 from coder.context.tokens import count_tokens, estimate_tokens
-from coder.model.ledger import LogPrice
+from coder.model.logs import LogPrice
 from coder.repo.repository import Repository
 from coder.text import redact
 from coder.values import Evidence, TestReport, TriageCard, Usage
