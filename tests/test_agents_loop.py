@@ -38,7 +38,7 @@ def test_a_refused_patch_goes_back_to_the_model(tmp_path: Path):
     with bench(tmp_path) as place, FakeOpenAI(script) as server:
         assert turn(place, server).status == "finished"
         first, second = outputs(server)
-        assert first.startswith("error: refused as a whole") and "calc.py" in first
+        assert first.startswith("error: nothing was changed; calc.py") and "calc.py" in first
         assert second == "in the draft: calc.py (+1 -1)"
 
 
@@ -181,7 +181,7 @@ def test_a_refused_edit_as_text_goes_back_and_the_same_again_ends_the_turn(tmp_p
     with bench(tmp_path) as place, FakeOpenAI(forever(wrong)) as server:
         end = turn(place, server)
         assert (end.status, len(server.requests)) == ("repeated", 2)
-        assert "refused as a whole" in str(server.requests[1].body["input"][-1])
+        assert "nothing was changed" in str(server.requests[1].body["input"][-1])
 
 
 def test_a_diff_in_the_report_of_an_edit_is_no_second_edit(tmp_path: Path):

@@ -1,5 +1,6 @@
 """A commit holds HEAD plus the approved hunks and nothing else; a commit that fails leaves everything as it was."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -232,7 +233,15 @@ def test_nothing_is_committed_in_the_middle_of_something(ground: Ground, operati
         do(ground, patch)
 
 
-def test_a_locked_index_is_refused_and_the_lock_stays(ground: Ground):
+def test_an_index_that_another_git_holds_for_a_moment_is_waited_for(ground: Ground):
+    lock = ground.write(".git/index.lock", b"someone")
+    patch = change(ground, b=b"2\n")
+    threading.Timer(0.1, lock.unlink).start()
+    assert do(ground, patch) == ground.git("rev-parse", "HEAD").strip()
+
+
+def test_a_locked_index_is_refused_and_the_lock_stays(ground: Ground, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("coder.repo.users_index.PATIENCE_S", 0.1)
     patch = change(ground, b=b"2\n")
     lock = ground.write(".git/index.lock", b"someone")
     with pytest.raises(Refused, match="holds the index"):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import stat
+import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -12,24 +13,35 @@ from coder.repo.discover import Location
 from coder.repo.shadow import Shadow
 from coder.repo.trees import IndexListing, TreeFile
 
+PATIENCE_S = 1.0  # a git of somebody, or another coder, is rarely longer at it; a lock that was left stays for ever
+
 
 @contextlib.contextmanager
 def locked_index(location: Location) -> Iterator[Path]:
     """The user's index locked in git's own way; the file to fill is `index.lock`. Taken away if nothing took it."""
     lock = location.index.with_name("index.lock")
-    try:
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-    except FileExistsError:
-        raise Refused(
-            "another git process holds the index of this repository",
-            f"let it end, or remove {lock} if none is running",
-        ) from None
-    except OSError as error:
-        raise Failed(f"cannot write {lock}: {error.strerror}") from error
+    last = time.monotonic() + PATIENCE_S
+    while not _take(lock):
+        if time.monotonic() > last:
+            raise Refused(
+                "another git process holds the index of this repository",
+                f"let it end, or remove {lock} if none is running",
+            )
+        time.sleep(0.02)
     try:
         yield lock
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _take(lock: Path) -> bool:
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        return True
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise Failed(f"cannot write {lock}: {error.strerror}") from error
 
 
 def index_entries(

@@ -22,7 +22,7 @@ def spoken(event: events.Event) -> str:
         case events.ToolStarted():
             return f"{event.name}: {event.summary}"
         case events.ToolFinished() if not event.ok:
-            return f"{event.name} refused: {event.summary}"
+            return f"{event.name} refused: {event.summary.removeprefix('error: ')}"
         case events.TestStarted():
             return f"testing {'the base' if event.on == 'base' else 'the draft'}: {' '.join(event.command)}"
         case events.TestFinished(report):

@@ -10,7 +10,8 @@ async def _apply(text: str, desk: Desk) -> str:
     try:
         edit = await edit_draft(text, desk)
     except PatchRefused as refusal:
-        raise ToolError(f"refused as a whole, nothing was changed.\n{refusal}") from refusal
+        told, _, problems = str(refusal).partition("\n")
+        raise ToolError(f"nothing was changed; {problems or told}") from refusal  # the first line is what people see
     lines = edit.patch.splitlines()
     added = sum(line.startswith(b"+") and not line.startswith(b"+++ ") for line in lines)
     removed = sum(line.startswith(b"-") and not line.startswith(b"--- ") for line in lines)
