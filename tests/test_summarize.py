@@ -10,15 +10,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coder.context.summaries import Maker, SummaryStore
+from coder.errors import Failed
 from coder.store import find_places
 from tests.conversation import User
-from tests.fake_openai import FakeOpenAI, rate_limited, refusal, status, structured, text, tool_call, unsupported
+from tests.fake_openai import (
+    FakeOpenAI,
+    rate_limited,
+    refusal,
+    status,
+    structured,
+    text,
+    tool_call,
+    unauthorized,
+    unsupported,
+)
 from tests.inside import inside
 from tests.terminal import Terminal
 from tests.work import Ended, git, make_repository
@@ -138,10 +150,10 @@ def test_a_limit_on_time_holds(root: Path):
     assert ended.code == 5 and "the time limit of 0.3 s was reached" in ended.err
 
 
-def test_nothing_is_paid_for_that_cannot_be_kept(root: Path, tmp_path: Path):
-    (tmp_path / "file").write_text("in the way")
+def test_nothing_is_paid_for_that_cannot_be_kept(root: Path):
+    (find_places().cache / "summaries.sqlite").mkdir(parents=True)
     with FakeOpenAI(summarizing) as server:
-        ended = inside(root, "summarize", env={**server.environ(), "XDG_CACHE_HOME": str(tmp_path / "file")})
+        ended = summarize(root, server)
     assert (ended.code, server.requests) == (2, []) and "paid for and lost" in ended.err
 
 
@@ -201,6 +213,37 @@ def test_a_kill_loses_only_what_was_under_way(root: Path):
     with FakeOpenAI(summarizing) as server:
         ended = summarize(root, server)
         assert len(sent(server)) == 44 - kept and f"{kept} have a summary already" in ended.err
+
+
+def test_what_is_under_way_when_the_work_ends_is_waited_for_and_kept(root: Path):
+    for number in range(20):
+        (root / f"f{number}.py").write_text(f"def f{number}():\n    return {number}\n")
+    with FakeOpenAI([lambda body: summarizing(body).late(0.5), unauthorized()]) as server:
+        ended = summarize(root, server)
+    assert ended.code == 4 and ended.out.startswith("12 files summarised")
+
+
+def test_threads_share_the_store():
+    with SummaryStore.open(find_places()) as store, ThreadPoolExecutor(8) as threads:
+        maker, oids = Maker("v", "m"), [f"{number:040x}" for number in range(400)]
+        list(threads.map(lambda oid: store.keep({oid: "text"}, maker), oids))
+        assert store.known(oids, maker).keys() == set(oids)
+
+
+def test_what_a_full_disk_does_not_take_is_known_and_said_and_written_later(tmp_path: Path):
+    maker, oids = Maker("v", "m"), [f"{number:040x}" for number in range(4)]
+    with SummaryStore.open(find_places()) as store:
+        store._database.execute("PRAGMA max_page_count = 2")
+        store.keep({oids[0]: "short"}, maker)
+        for oid in oids[1:3]:
+            with pytest.raises(Failed, match=r"[12] summaries cannot be kept: database or disk is full"):
+                store.keep({oid: "long " * 700}, maker)
+        with (tmp_path / "f").open("wb") as file:
+            assert store.export(oids, maker, file) == 3
+        store._database.execute("PRAGMA max_page_count = 1000")
+        store.keep({oids[3]: "short"}, maker)
+    with SummaryStore.open(find_places()) as store:
+        assert store.known(oids, maker).keys() == set(oids)
 
 
 def test_a_terminal_shows_a_bar_that_fills(root: Path):

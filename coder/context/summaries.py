@@ -7,12 +7,13 @@ import itertools
 import json
 import re
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
 from msgspec import Struct
 
-from coder.errors import UserError
+from coder.errors import Failed
 from coder.store import Places, open_database
 from coder.text import redact, visible
 
@@ -46,11 +47,14 @@ _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 class SummaryStore:
     """The open database. Without a writable cache directory it lives in memory, for this process only.
 
-    `note`: "" or what the user should know of it; `lasts`: whether what is kept is there tomorrow.
+    `note`: "" or what the user should know of it; `lasts`: whether what is kept is there tomorrow; `unkept`: what could
+    not be written yet, known to this process alone. Threads may share it.
     """
 
     def __init__(self, database: sqlite3.Connection, note: str = "", *, lasts: bool = True) -> None:
         self._database = database
+        self._alone = threading.Lock()  # a transaction is the connection's, not the thread's
+        self.unkept: dict[tuple[str, Maker], str] = {}
         self.note, self.lasts = note, lasts
 
     @classmethod
@@ -76,27 +80,36 @@ class SummaryStore:
 
     def known(self, oids: Iterable[str], maker: Maker) -> dict[str, str]:
         """The summaries of those blobs that have one by `maker`."""
-        found: dict[str, str] = {}
-        for batch in _batches(list(dict.fromkeys(oids))):
+        wanted = dict.fromkeys(oids)
+        found = {oid: text for (oid, by), text in self.unkept.items() if by == maker and oid in wanted}
+        for batch in _batches(list(wanted)):
             marks = ",".join("?" * len(batch))
             query = f"SELECT oid, text FROM summaries WHERE version = ? AND model = ? AND oid IN ({marks})"
             found.update(self._database.execute(query, (maker.version, maker.model, *batch)))
         return found
 
     def keep(self, summaries: Mapping[str, str], maker: Maker) -> None:
-        """Remember summaries by blob id, as a model may read them. Raises UserError where that is not possible."""
-        self._write([(oid, maker, text) for oid, text in summaries.items()])
+        """Remember summaries by blob id, as a model may read them, and what could not be written before. Raises Failed
+        where that is not possible; they are `unkept` then."""
+        self._write((oid, maker, text) for oid, text in summaries.items())
 
     def _write(self, rows: Iterable[Row]) -> None:
-        kept = [(oid, maker.version, maker.model, redact(visible(text))) for oid, maker, text in rows]
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany("INSERT OR REPLACE INTO summaries VALUES (?,?,?,?)", kept)
-            self._database.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise UserError(f"summaries cannot be kept: {error}", "make room in the cache directory") from error
+        with self._alone:
+            self.unkept |= {(oid, maker): redact(visible(text)) for oid, maker, text in rows}
+            kept = [(oid, maker.version, maker.model, text) for (oid, maker), text in self.unkept.items()]
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.executemany("INSERT OR REPLACE INTO summaries VALUES (?,?,?,?)", kept)
+                self._database.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise Failed(
+                    f"{len(kept)} summaries cannot be kept: {error}",
+                    "make room in the cache directory, then the same call goes on; "
+                    "--export FILE saves what cannot be kept",
+                ) from error
+            self.unkept.clear()
 
     def export(self, oids: Iterable[str], maker: Maker, file: IO[bytes]) -> int:
         """Write the known summaries of `oids` as JSON lines, sorted; how many."""

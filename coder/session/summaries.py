@@ -21,7 +21,7 @@ from coder.context.summaries import Maker, SummaryStore
 from coder.context.tokens import count_tokens
 from coder.context.tree import read_texts, rules_for, sift
 from coder.context.withheld import Rules
-from coder.errors import UserError
+from coder.errors import CoderError, Failed
 from coder.model.catalog import Model
 from coder.repo.draft import Draft
 from coder.repo.repository import Repository, Snapshot, TreeFile
@@ -161,31 +161,38 @@ async def fill(
     work: Work,
     tell: Callable[[Progress], None],
 ) -> Progress:
-    """Make the missing summaries, a bounded number of calls at once. Raises what the client raises: it concerns all.
+    """Make the missing summaries, a bounded number of calls at once. Raises what the client and the store raise: it
+    concerns all, so nothing more is begun; but what is under way is paid for, and waited for.
 
     An answer that is no answer is asked for again file by file; what fails alone has failed.
     """
     waiting = deque(work.calls)
     progress = Progress(0, 0, work.files)
+    errors: list[CoderError] = []
 
     def advance(done: int, failed: int) -> None:
         nonlocal progress
         progress = Progress(progress.done + done, progress.failed + failed, progress.total)
         tell(progress)
 
+    async def take(files: Sequence[TreeFile]) -> None:
+        texts, _ = await asyncio.to_thread(read_texts, repository, files, rules)
+        made = await _attempt(helpers, {path: clip(text, MAX_FILE) for path, text in texts.items()})
+        found = {file.oid: made[file.path] for file in files if file.path in made}
+        await asyncio.to_thread(store.keep, found, work.maker)
+        left = [file for file in files if file.oid not in found]
+        if len(files) > 1 and not errors:
+            waiting.extend((file,) for file in left)
+            left = []
+        advance(len(found), len(left))
+
     async def worker() -> None:
         while waiting:
-            files = waiting.popleft()
-            texts, _ = await asyncio.to_thread(read_texts, repository, files, rules)
-            made = await _attempt(helpers, {path: clip(text, MAX_FILE) for path, text in texts.items()})
-            found = {file.oid: made[file.path] for file in files if file.path in made}
-            await asyncio.to_thread(store.keep, found, work.maker)
-            left = [file for file in files if file.oid not in found]
-            if len(files) > 1:
-                waiting.extend((file,) for file in left)
-                advance(len(found), 0)
-            else:
-                advance(len(found), len(left))
+            try:
+                await take(waiting.popleft())
+            except CoderError as error:
+                errors.append(error)
+                waiting.clear()
 
     tell(progress)
     workers = [asyncio.create_task(worker()) for _ in range(min(PARALLEL, len(waiting)))]
@@ -195,6 +202,8 @@ async def fill(
         for each in workers:
             each.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+    if errors:
+        raise errors[-1]  # of a store that is full the last one counts all that is not kept
     return progress
 
 
@@ -217,7 +226,7 @@ async def summarize_cached(helpers: Helpers, places: Places, draft: Draft, texts
             return store.known(oids.values(), maker)
 
     def keep(made: Mapping[str, str]) -> None:
-        with contextlib.suppress(UserError), SummaryStore.open(places) as store:
+        with contextlib.suppress(Failed), SummaryStore.open(places) as store:
             store.keep({oids[path]: text for path, text in made.items() if path in oids and text}, maker)
 
     known = await asyncio.to_thread(look_up)
