@@ -280,6 +280,25 @@ def test_summaries_travel_as_a_file(root: Path, tmp_path: Path):
     kept.write_bytes(kept.read_bytes() + b'{"oid": "x"}\n[1]\nnonsense\n')
     ended = inside(root, "summarize", "--import", str(kept))
     assert ended.code == 0 and "4 summaries taken in, 3 lines were none" in ended.err
+    flags = ["--import", "-", "--export", "-", "calc.py"]
+    piped = inside(root, "summarize", *flags, stdin=kept.read_text())
+    assert [json.loads(line)["text"] for line in piped.out.splitlines()] == ["About calc.py.\ndefines: add"]
+    other = inside(root, "summarize", *flags, "--set", "subagent_model=other", stdin=kept.read_text())
+    assert "0 summaries taken in, 4 by another model or prompt, which are not used now, 3 lines were none" in other.err
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_paid_for(root: Path):
+    with FakeOpenAI(summarizing) as server:
+        ended = summarize(root, server, "--export", "no/such/folder")
+    assert (ended.code, server.requests) == (2, []) and "cannot write no/such/folder" in ended.err
+
+
+def test_what_is_taken_in_replaces_nothing(tmp_path: Path):
+    maker, oid = Maker("v", "m"), "a" * 40
+    (tmp_path / "f").write_text(json.dumps({"oid": oid, "version": "v", "model": "m", "text": "Trust me."}))
+    with SummaryStore.open(find_places()) as store, (tmp_path / "f").open("rb") as file:
+        store.keep({oid: "Mine."}, maker)
+        assert store.take_in(file, maker).own == 1 and store.known([oid], maker) == {oid: "Mine."}
 
 
 def test_what_is_taken_in_is_bounded_and_redacted(tmp_path: Path):
@@ -292,8 +311,8 @@ def test_what_is_taken_in_is_bounded_and_redacted(tmp_path: Path):
     ]
     (tmp_path / "f").write_text("".join(json.dumps(row) + "\n" for row in rows) + "y" * 50_000)
     with SummaryStore.open(find_places()) as store, (tmp_path / "f").open("rb") as file:
-        taken, refused = store.take_in(file)
-        assert taken == 1 and refused >= 4
+        taken = store.take_in(file, maker)
+        assert taken.own == 1 and taken.refused >= 4 and taken.whole
         assert store.known([oid, "b" * 40], maker) == {oid: "key [redacted AWS key]\u241b[31m"}
         assert store.known([oid], Maker("other", "m")) == {}
 

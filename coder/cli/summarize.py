@@ -1,12 +1,14 @@
 """`coder summarize`: summaries by the small model, ahead of time. The price comes first; what is paid for is kept."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
@@ -19,7 +21,7 @@ from coder.store import Places
 from coder.text import visible_line
 
 if TYPE_CHECKING:
-    from coder.context.summaries import SummaryStore
+    from coder.context.summaries import Maker, SummaryStore
     from coder.model.catalog import Model
     from coder.model.client import Client
     from coder.repo.repository import Repository, Snapshot
@@ -31,8 +33,12 @@ WIDTH = 30  # columns of the bar
 @click.command("summarize", cls=SharedOptions)
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 @click.option("--yes", is_flag=True, help="Start without asking, whatever it may cost.")
-@click.option("--export", "export", metavar="FILE", help="Write the summaries of these files to FILE as JSON lines.")
-@click.option("--import", "import_", metavar="FILE", help="First take in the summaries that --export wrote elsewhere.")
+@click.option(
+    "--export", "export", metavar="FILE", help="Write the summaries of these files to FILE as JSON lines; - is stdout."
+)
+@click.option(
+    "--import", "import_", metavar="FILE", help="First take in the summaries that --export wrote elsewhere; - is stdin."
+)
 @click.option("--trust", is_flag=True, help="Use the repository's .coder.toml for this call.")
 @click.pass_context
 def command(
@@ -59,8 +65,11 @@ def command(
         if store.note:
             doors.say(store.note)
         if import_:
-            _take_in(store, import_)
-        job = _Job(settings, places, model, store, repository, repository.snapshot(), session, _Bar(quiet=shared.quiet))
+            _take_in(store, import_, maker_of(settings))
+        if export:
+            _refuse_unwritable(export)
+        bar = _Bar(quiet=shared.quiet)
+        job = _Job(settings, places, model, store, repository, repository.snapshot(), session, bar, export != "-")
         work = job.work(wanted)
         if work.calls and not store.lasts and not export:
             raise UserError(
@@ -95,6 +104,7 @@ class _Job:
     snapshot: "Snapshot"
     session: str
     bar: "_Bar"
+    on_stdout: bool  # what came of it; else stdout is for the summaries themselves
     stopped_by: int = 0
 
     def work(self, paths: list[str]) -> "Work":
@@ -126,7 +136,7 @@ class _Job:
             bar.end()
             price = "unknown" if client.cost_usd is None else f"${client.cost_usd:.4f}"
             failed = f", {bar.failed} could not be" if bar.failed else ""
-            click.echo(f"{bar.done} files summarised{failed}; cost: {price}")
+            click.echo(f"{bar.done} files summarised{failed}; cost: {price}", err=not self.on_stdout)
         if self.stopped_by:
             raise Interrupted(self.stopped_by)
         return Exit.FAILED if bar.failed else Exit.DONE
@@ -233,21 +243,44 @@ def _rest(work: "Work") -> str:
     return known + (f"; {work.withheld} are withheld" if work.withheld else "")
 
 
-def _take_in(store: "SummaryStore", name: str) -> None:
+def _take_in(store: "SummaryStore", name: str, maker: "Maker") -> None:
     with _opened(name, "rb") as file:
-        taken, refused = store.take_in(file)
-    doors.say(f"{taken} summaries taken in" + (f", {refused} lines were none" if refused else ""))
+        taken = store.take_in(file, maker)
+    others = f", {taken.others} by another model or prompt, which are not used now" if taken.others else ""
+    refused = f", {taken.refused} lines were none" if taken.refused else ""
+    rest = "" if taken.whole else "; the file is too large, and its rest was left out"
+    doors.say(f"{taken.own} summaries taken in{others}{refused}{rest}")
 
 
 def _export(store: "SummaryStore", work: "Work", name: str) -> None:
     with _opened(name, "wb") as file:
         count = store.export(work.known, work.maker, file)
-    doors.say(f"{count} summaries written to {visible_line(name)}")
+    doors.say(f"{count} summaries written to {'standard output' if name == '-' else visible_line(name)}")
 
 
-def _opened(name: str, mode: str) -> IO[bytes]:
+def _refuse_unwritable(name: str) -> None:
+    """Before anything is paid for. Raises UserError."""
+    if name != "-":
+        existed = Path(name).exists()
+        with _opened(name, "ab"):
+            pass
+        if not existed:
+            Path(name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _opened(name: str, mode: Literal["rb", "wb", "ab"]) -> Iterator[IO[bytes]]:
+    """The file; for "-" standard input or output. Raises UserError where a file cannot be opened, read or written."""
+    if name == "-":
+        standard = sys.stdin if mode == "rb" else sys.stdout
+        if standard is None:
+            raise UserError("there is no standard input or output", "name a file")
+        yield standard.buffer
+        standard.flush()
+        return
     try:
-        return Path(name).open(mode)
+        with Path(name).open(mode) as file:
+            yield file
     except OSError as error:
         verb = "read" if mode == "rb" else "write"
-        raise UserError(f"cannot {verb} {name}: {error.strerror}", "give another file") from None
+        raise UserError(f"cannot {verb} {visible_line(name)}: {error.strerror}", "give another file") from None

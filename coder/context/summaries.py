@@ -9,7 +9,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO
+from typing import IO, Literal
 
 from msgspec import Struct
 
@@ -23,6 +23,7 @@ RENEWED = "the summaries were damaged or of another version: they are now {}, an
 NOT_KEPT = "summaries are not kept: {} cannot be written"
 MAX_SUMMARY = 4_000  # characters; a foreign file with more is not believed
 MAX_LINE = 20_000  # bytes of one line of an exported file
+MAX_TAKEN = 256 * 1024 * 1024  # bytes read of one: a hundred thousand files have a third of that
 MANY = 500  # values in one SQL statement
 
 _SCHEMA = """
@@ -95,21 +96,27 @@ class SummaryStore:
 
     def _write(self, rows: Iterable[Row]) -> None:
         with self._alone:
-            self.unkept |= {(oid, maker): redact(visible(text)) for oid, maker, text in rows}
-            kept = [(oid, maker.version, maker.model, text) for (oid, maker), text in self.unkept.items()]
+            self.unkept |= {(oid, maker): _shown(text) for oid, maker, text in rows}
+            kept = [(oid, maker, text) for (oid, maker), text in self.unkept.items()]
             try:
-                self._database.execute("BEGIN IMMEDIATE")
-                self._database.executemany("INSERT OR REPLACE INTO summaries VALUES (?,?,?,?)", kept)
-                self._database.execute("COMMIT")
+                self._insert("REPLACE", kept)
             except sqlite3.OperationalError as error:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
                 raise Failed(
                     f"{len(kept)} summaries cannot be kept: {error}",
                     "make room in the cache directory, then the same call goes on; "
                     "--export FILE saves what cannot be kept",
                 ) from error
             self.unkept.clear()
+
+    def _insert(self, otherwise: Literal["REPLACE", "IGNORE"], rows: Iterable[Row]) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            values = ((oid, maker.version, maker.model, text) for oid, maker, text in rows)
+            self._database.executemany(f"INSERT OR {otherwise} INTO summaries VALUES (?,?,?,?)", values)
+            self._database.execute("COMMIT")
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
 
     def export(self, oids: Iterable[str], maker: Maker, file: IO[bytes]) -> int:
         """Write the known summaries of `oids` as JSON lines, sorted; how many."""
@@ -119,17 +126,30 @@ class SummaryStore:
             file.write(json.dumps(row).encode("ascii") + b"\n")
         return len(found)
 
-    def take_in(self, file: IO[bytes]) -> tuple[int, int]:
-        """Read what `export` wrote; how many lines were taken, and how many were no summary.
+    def take_in(self, file: IO[bytes], maker: Maker) -> "Taken":
+        """Read what `export` wrote. A foreign file is data that a model will read: it is bounded, kept like any other,
+        and replaces nothing. Raises Failed where it cannot be kept."""
+        own = others = refused = size = 0
+        while size < MAX_TAKEN and (lines := _some_lines(file)):
+            size += sum(map(len, lines))
+            rows = [(oid, by, _shown(text)) for oid, by, text in filter(None, map(_row, lines))]
+            try:
+                self._insert("IGNORE", rows)
+            except sqlite3.OperationalError as error:
+                raise Failed(f"the summaries cannot be kept: {error}", "make room in the cache directory") from error
+            fit = sum(by == maker for _, by, _ in rows)
+            own, others, refused = own + fit, others + len(rows) - fit, refused + len(lines) - len(rows)
+        return Taken(own, others, refused, whole=not file.read(1))
 
-        A foreign file is data that a model will read, so it is bounded, and kept like any other.
-        """
-        taken = refused = 0
-        while lines := list(itertools.islice(iter(lambda: file.readline(MAX_LINE + 1), b""), MANY)):
-            rows = [row for row in map(_row, lines) if row]
-            self._write(rows)
-            taken, refused = taken + len(rows), refused + len(lines) - len(rows)
-        return taken, refused
+
+class Taken(Struct, frozen=True):
+    """Lines of an exported file: those by the maker asked for, by `others`, and `refused` ones, which are no summary;
+    and whether that was the `whole` file."""
+
+    own: int
+    others: int
+    refused: int
+    whole: bool
 
 
 def known_summaries(places: Places, oids: Iterable[str], maker: Maker | None) -> tuple[dict[str, str], str]:
@@ -154,6 +174,14 @@ def _row(line: bytes) -> Row | None:
     except (ValueError, RecursionError):
         pass
     return None
+
+
+def _some_lines(file: IO[bytes]) -> list[bytes]:
+    return list(itertools.islice(iter(lambda: file.readline(MAX_LINE + 1), b""), MANY))
+
+
+def _shown(text: str) -> str:
+    return redact(visible(text))
 
 
 def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
