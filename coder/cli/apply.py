@@ -72,7 +72,7 @@ def resolved(location: Location, text: str) -> Resolution:
     try:
         return resolve(text, WorktreeView(location.root))
     except PatchRefused as refusal:
-        raise Failed(f"the edit was refused and nothing was written\n{refusal}") from refusal
+        raise Failed(str(refusal)) from refusal
 
 
 def apply_edit(location: Location, places: Places, text: str) -> tuple[Resolution, Checkpoint]:
@@ -81,7 +81,7 @@ def apply_edit(location: Location, places: Places, text: str) -> tuple[Resolutio
     try:
         resolution = resolve(text, view)
     except PatchRefused as refusal:
-        raise Failed(f"the edit was refused and nothing was written\n{refusal}") from refusal
+        raise Failed(str(refusal)) from refusal
     return resolution, apply(location, places, _changes(location.root, resolution, view.read), "coder apply")
 
 

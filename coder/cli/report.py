@@ -38,6 +38,7 @@ def command(file: str, output: str, max_bytes: int) -> int:
 
 def read_result(file: str) -> dict[str, Any]:
     """The result object in a file. Raises UserError for anything else."""
+    name = "standard input" if file == "-" else file
     try:
         if file == "-":
             raw = sys.stdin.buffer.read(MOST)
@@ -48,7 +49,7 @@ def read_result(file: str) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}", "name the file that --output-file wrote") from None
     except (ValueError, RecursionError):
-        raise UserError(f"{file} is not JSON", "name the file that --output-file wrote") from None
+        raise UserError(f"{name} is not JSON", "name the file that --output-file wrote") from None
     if not isinstance(value, dict) or value.get("schema") != SCHEMA or not value.keys() >= empty_result().keys():
-        raise UserError(f"{file} is no result of coder", "see `coder schema result`")
+        raise UserError(f"{name} is no result of coder", "see `coder schema result`")
     return value

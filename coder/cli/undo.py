@@ -34,7 +34,8 @@ def command(ctx: click.Context, checkpoint: str, list_them: bool, yes: bool) -> 
     if not items:
         raise Failed("there is nothing to undo", "`coder undo --list` shows checkpoints")
     for line in items:
-        click.echo(visible(f"{line.path}: {line.blocked or line.action}"))
+        action = "is already as it was" if line.action == "nothing" else line.action
+        click.echo(visible(f"{line.path}: {line.blocked or action}"))
     if not yes:
         if not sys.stdin.isatty():
             raise UserError("undo asks first, and there is no terminal", "use --yes")
@@ -42,5 +43,5 @@ def command(ctx: click.Context, checkpoint: str, list_them: bool, yes: bool) -> 
     made = undo(location, setup.places, checkpoint)
     for warning in made.warnings:
         click.echo(visible(f"coder: warning: {warning}"), err=True)
-    click.echo(visible(f"restored: {', '.join(made.paths)}"))
+    click.echo(visible(f"restored: {', '.join(made.paths)}" if made.paths else "nothing had to be restored"))
     return Exit.DONE

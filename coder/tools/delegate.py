@@ -32,7 +32,9 @@ async def _summarize(asked: Delegate, desk: Desk) -> str:
     texts, refused = await desk.blocking(_texts, asked.paths, desk)
     summaries = await desk.summarize(texts) if texts else {}
     if not summaries:
-        raise ToolError("\n".join(refused) or "no summary could be made: read the files yourself")
+        raise ToolError(
+            "\n".join(refused).replace("error: ", "") or "no summary could be made: read the files yourself"
+        )
     refused += [f"error: {path}: no summary could be made, read it yourself" for path in texts if path not in summaries]
     return "\n".join([*(wrap(f"summary of {path}", text) for path, text in summaries.items()), *refused])
 

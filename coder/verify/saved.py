@@ -38,23 +38,27 @@ def read_saved(
     return tuple(found)
 
 
+def _shown(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
 def _read_report(name: str, secrets: Collection[str]) -> TestReport:
     content = _read(name)
     if len(content) > MAX_BYTES:
-        raise UserError(f"{name} is larger than {MAX_BYTES >> 20} MiB", "give the reports of single suites")
+        raise UserError(f"{_shown(name)} is larger than {MAX_BYTES >> 20} MiB", "give the reports of single suites")
     try:
         outcome = read_junit(content)
     except NotJunit as error:
-        raise UserError(f"{name} is no JUnit report: {error}", "give a log with --log instead") from None
+        raise UserError(f"{_shown(name)} is no JUnit report: {error}", "give a log with --log instead") from None
     return _report(outcome, "", "", secrets)
 
 
 def _read_text(name: str, keep: Path) -> tuple[Path, str]:
     content = _read(name)
     if b"\0" in content[:8_000]:
-        raise UserError(f"{name} is not text", "give the log that the tests printed")
+        raise UserError(f"{_shown(name)} is not text", "give the log that the tests printed")
     if not content.strip():
-        raise UserError(f"{name} is empty", "give the log that the tests printed")
+        raise UserError(f"{_shown(name)} is empty", "give the log that the tests printed")
     path = Path(name).absolute()
     if name == "-":
         path = keep / "standard-input.log"
@@ -80,7 +84,7 @@ def _read(name: str) -> bytes:
             return sys.stdin.buffer.read(most)
         path = Path(name)
         if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for its writer
-            raise UserError(f"{name} is not a regular file", "use - for standard input")
+            raise UserError(f"{_shown(name)} is not a regular file", "use - for standard input")
         with path.open("rb") as file:
             return file.read(most)
     except OSError as error:

@@ -36,7 +36,7 @@ def feedback(problems: tuple[Problem, ...]) -> str:
 
 
 def _told(problem: Problem) -> list[str]:
-    where = problem.path or "the reply"
+    where = problem.path or "the edit"
     if problem.hunk:
         where += f", hunk {problem.hunk}"
     lines = [f"{where}: {problem.message} ({problem.kind.replace('_', ' ')})"]
