@@ -119,17 +119,18 @@ def _outline(path: str, text: str, plain: bool) -> Outline:
         return plain_outline(path, text)
 
 
+# Each begins with a character and not with `^` or `\b`: the search for it is then several times as quick.
 _IMPORTS = {
-    "python": r"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import|import[ \t]+([\w.]+))",
-    "javascript": r"""(?:\bfrom|\bimport|\brequire\(|\bimport\()[ \t]*["']([^"'\n]{1,200})["']""",
-    "go": r"""^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?"([\w./-]{1,200})"[ \t]*$""",
-    "rust": r"^[ \t]*(?:pub(?:\([\w:]+\))?[ \t]+)?(?:use[ \t]+([\w:]+)|mod[ \t]+(\w+);)",
-    "java": r"^import[ \t]+(?:static[ \t]+)?([\w.]+)",
-    "c": r"""^[ \t]*#[ \t]*include[ \t]*["<]([^">\n]{1,200})[">]""",
-    "ruby": r"""^[ \t]*(?:require|require_relative|load)[ \t(]+["']([^"'\n]{1,200})["']""",
-    "php": r"^[ \t]*use[ \t]+([\w\\]+)",
-    "c_sharp": r"^[ \t]*using[ \t]+([\w.]+)[ \t]*;",
-    "bash": r"^[ \t]*(?:source|\.)[ \t]+([\w./-]+)",
+    "python": r"\n[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import|import[ \t]+([\w.]+))",
+    "javascript": r"""(?:from|import|require\(|import\()[ \t]*["']([^"'\n]{1,200})["']""",
+    "go": r"""\n[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?"([\w./-]{1,200})"[ \t]*$""",
+    "rust": r"\n[ \t]*(?:pub(?:\([\w:]+\))?[ \t]+)?(?:use[ \t]+([\w:]+)|mod[ \t]+(\w+);)",
+    "java": r"\nimport[ \t]+(?:static[ \t]+)?([\w.]+)",
+    "c": r"""\n[ \t]*#[ \t]*include[ \t]*["<]([^">\n]{1,200})[">]""",
+    "ruby": r"""\n[ \t]*(?:require|require_relative|load)[ \t(]+["']([^"'\n]{1,200})["']""",
+    "php": r"\n[ \t]*use[ \t]+([\w\\]+)",
+    "c_sharp": r"\n[ \t]*using[ \t]+([\w.]+)[ \t]*;",
+    "bash": r"\n[ \t]*(?:source|\.)[ \t]+([\w./-]+)",
 }
 _IMPORTS |= {"typescript": _IMPORTS["javascript"], "tsx": _IMPORTS["javascript"], "cpp": _IMPORTS["c"]}
 
@@ -140,5 +141,6 @@ def imports(path: str, text: str) -> str:
     pattern = _IMPORTS.get(language)
     if pattern is None:
         return ""
-    found = dict.fromkeys(next(filter(None, match.groups()), "") for match in re.finditer(pattern, text, re.MULTILINE))
+    matches = re.finditer(pattern, f"\n{text}", re.MULTILINE)
+    found = dict.fromkeys(next(filter(None, match.groups()), "") for match in matches)
     return "\n".join(list(found)[:400])
