@@ -21,7 +21,14 @@ _HIDDEN = (
     "\u2800\u3164\ud800-\udfff\ue000-\uf8ff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
 )
-_UNSAFE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{_HIDDEN}]")
+_CONTROL = "\x00-\x08\x0b-\x1f\x7f"
+_UNSAFE_ASCII = re.compile(f"[{_CONTROL}]")
+
+
+@cache
+def _unsafe() -> re.Pattern[str]:
+    """Made when first needed, as `_hidden`: so large a class takes as long as ten other patterns."""
+    return re.compile(f"[{_CONTROL}{_HIDDEN}]")
 
 
 @cache
@@ -34,7 +41,7 @@ class _Spelled(dict[str, str]):
 
     def __missing__(self, character: str) -> str:
         code = ord(character)
-        if not _UNSAFE.match(character):
+        if not _unsafe().match(character):
             shown = character
         elif 0xDC80 <= code <= 0xDCFF:  # surrogateescape: one undecodable byte
             shown = f"<{code - 0xDC00:02X}>"
@@ -50,7 +57,7 @@ def visible(text: str) -> str:
     Keeps newline and tab; a CR before a newline is dropped, any other becomes a picture. Idempotent.
     """
     text = text.replace("\r\n", "\n")
-    found = _UNSAFE.search(text)
+    found = (_UNSAFE_ASCII if text.isascii() else _unsafe()).search(text)
     if not found:
         return text
     start = found.start()
