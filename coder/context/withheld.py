@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from coder.context.ignore import Patterns
+from coder.context.languages import suffix_of
 from coder.text import find_secrets, redact
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
@@ -36,10 +37,11 @@ _ASSIGNMENT = re.compile(
     r"(?i)(?:secret|token|passw(?:or)?d|passphrase|api_?-?key|private_?-?key|access_?-?key|credential)[\w.-]{0,40}"
     r"[\"']?\s{0,4}[:=]{1,2}\s{0,4}[\"']?([A-Za-z0-9+/_=.~-]{20,200})(?![\w(\[])"
 )
-_PROSE_OR_CODE = re.compile(
-    r"(?i)\.(?:md|rst|adoc|tex|html?|py[xi]?|[cm]?[jt]sx?|vue|svelte|go|rs|c|h|cc|cpp|cxx|hh|hpp|java|kt|kts|scala|cs|rb|php|swift|m|mm|sh"
-    r"|bash|zsh|fish|pl|pm|lua|r|jl|ex|exs|erl|hs|ml|mli|clj|dart|zig|nim|sql|ipynb)$"
-)  # fmt: skip
+_PROSE_OR_CODE = frozenset(
+    "md rst adoc tex htm html py pyx pyi js jsx cjs cjsx mjs mjsx ts tsx cts ctsx mts mtsx vue svelte go rs c h cc cpp cxx"
+    " hh hpp java kt kts scala cs rb php swift m mm sh bash zsh fish pl pm lua r jl ex exs erl hs ml mli clj dart zig nim"
+    " sql ipynb".split()
+)
 
 
 class Rules:
@@ -115,7 +117,7 @@ _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r\f\b\x1b")
 
 def secret_content(path: str, content: bytes) -> str:
     """ "" or the kind of secret that the content holds by its well-known form."""
-    prose_or_code = _PROSE_OR_CODE.search(path) is not None
+    prose_or_code = suffix_of(path) in _PROSE_OR_CODE
     if prose_or_code and not any(mark in content for mark in _MARKS):
         return ""
     text = content.decode("utf-8", "replace")
