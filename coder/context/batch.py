@@ -21,6 +21,7 @@ from coder.context.task import read_task
 from coder.context.tree import load_tree, read_texts, rules_for, sift
 from coder.context.withheld import Rules
 from coder.errors import Exit, UserError
+from coder.garbage import not_collecting
 from coder.repo.repository import Repository
 from coder.store import Places, find_places
 
@@ -33,7 +34,7 @@ def run_batch(source: IO[str] | None = None, sink: IO[str] | None = None, places
     """Answer each line of stdin until it ends. A request that cannot be answered gets an `error` in its end line."""
     source, sink = source or sys.stdin, sink or sys.stdout
     places = places or find_places()
-    with Index.open(places) as index:
+    with not_collecting(), Index.open(places) as index:
         trees = _Trees(index, places)
         try:
             for line in source:

@@ -7,18 +7,18 @@ import json
 import re
 import struct
 from array import array
-from collections import Counter
 from itertools import repeat
 from typing import NamedTuple
 
 from coder.context.languages import is_code, is_prose, language_of, suffix_of
 from coder.context.outline import Outline, Symbol, has_outline, outline, plain_outline
-from coder.context.terms import count, count_words
+from coder.context.terms import count
 from coder.context.withheld import content_why
 
 PROSE_BYTES = 128 * 1024  # how much of a document is read for terms; a changelog's tail says little
 DATA_BYTES = 4 * 1024  # the same for data (JSON, CSV, SVG, lock files): its head says what it is
 MOST_DATA_BYTES = 64 * 1024  # data above this is known by its name only
+DRAWINGS = frozenset({"svg"})  # text, but full of numbers and names that nobody gave: known by its name only too
 MINIFIED_LINE = 400  # mean bytes per line above which code was written by a machine
 
 _HEADER = struct.Struct("<9I")
@@ -65,7 +65,7 @@ def facts_key(oid: str, path: str) -> str:
 
 def worth_reading(path: str, size: int) -> bool:
     """Whether the index reads the content of a file of `size` bytes."""
-    return size <= MOST_DATA_BYTES or is_code(path) or is_prose(path)
+    return is_code(path) or is_prose(path) or (size <= MOST_DATA_BYTES and suffix_of(path) not in DRAWINGS)
 
 
 def read_bytes(path: str) -> int | None:
@@ -86,14 +86,15 @@ def read_facts(path: str, content: bytes, *, plain: bool = False) -> Facts:
     found = _outline(path, text, plain) if outlined else Outline((), "")
     everywhere = count(text)
     comments = count(found.comments)
-    names = count_words(Counter(symbol.name for symbol in found.symbols))
-    ids = array("I", sorted(everywhere.keys() | names.keys()))
+    names = count("\n".join([symbol.name for symbol in found.symbols]))
+    ids = sorted(everywhere)
     counts = bytearray(3 * len(ids))
     for field, of_term in enumerate((everywhere, comments, names)):
-        counts[field::3] = _capped(list(map(of_term.get, ids, repeat(0))))
+        if of_term:
+            counts[field::3] = _capped(list(map(of_term.get, ids, repeat(0))))
     symbols = json.dumps(found.symbols)
     return Facts(
-        ids.tobytes(),
+        array("I", ids).tobytes(),
         bytes(counts),
         sum(everywhere.values()),
         sum(comments.values()),

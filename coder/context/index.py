@@ -255,10 +255,8 @@ def _renew(path: Path) -> bool:
 
 
 def _checksum(*fields: str | bytes | int) -> int:
-    total = 0
-    for field in fields:
-        total = zlib.crc32(field if isinstance(field, bytes) else str(field).encode("utf-8", "surrogatepass"), total)
-    return total
+    parts = [field if isinstance(field, bytes) else str(field).encode("utf-8", "surrogatepass") for field in fields]
+    return zlib.crc32(b"".join(parts))
 
 
 def _summed(*fields: str | bytes | int) -> tuple[str | bytes | int, ...]:
