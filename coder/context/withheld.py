@@ -38,9 +38,9 @@ _ASSIGNMENT = re.compile(
     r"[\"']?\s{0,4}[:=]{1,2}\s{0,4}[\"']?([A-Za-z0-9+/_=.~-]{20,200})(?![\w(\[])"
 )
 _PROSE_OR_CODE = frozenset(
-    "md rst adoc tex htm html py pyx pyi js jsx cjs cjsx mjs mjsx ts tsx cts ctsx mts mtsx vue svelte go rs c h cc cpp cxx"
-    " hh hpp java kt kts scala cs rb php swift m mm sh bash zsh fish pl pm lua r jl ex exs erl hs ml mli clj dart zig nim"
-    " sql ipynb".split()
+    "md rst adoc tex htm html py pyx pyi js jsx cjs cjsx mjs mjsx ts tsx cts ctsx mts mtsx vue svelte go rs c h cc cpp"
+    " cxx hh hpp java kt kts scala cs rb php swift m mm sh bash zsh fish pl pm lua r jl ex exs erl hs ml mli clj dart"
+    " zig nim sql ipynb".split()
 )
 
 
