@@ -50,6 +50,12 @@ def test_every_file_has_its_price_and_every_form_its_total(root: Path):
     assert re.search(r"(?m)^full +[\d,]+ +\d files$", table) and "canary" not in table
 
 
+def test_a_budget_that_the_model_cannot_take_is_cut_and_said(root: Path):
+    ended = inside(root, "context", TASK, "--context-budget", "900000", "--output", "json")
+    budget = json.loads(ended.out)["budget"]
+    assert f"the budget is {budget:,} and not 900,000 tokens: gpt-5.4-mini takes no more" in ended.err
+
+
 # ── summaries ────────────────────────────────────────────────────────────────────────────────────
 
 

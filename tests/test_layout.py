@@ -10,7 +10,9 @@ from coder.config import ContextSettings, Settings
 from coder.context.tokens import count_tokens
 from coder.events import ContextPlanned, Notice
 from coder.model.catalog import Prices
+from coder.repo.repository import Repository
 from coder.session.beside import Lengths, renewal_is_cheaper
+from coder.session.briefing import Briefing
 from coder.session.session import SessionOptions
 from coder.store import find_places
 from tests.context_kit import FILLER, PROJECT, project
@@ -192,6 +194,19 @@ def test_rules_of_a_trusted_repository_have_their_own_place_by_folder(tmp_path: 
     assert '<project_rules folder="src">\nSource rule.\n</project_rules>' in section
     assert '<project_rules folder="far">' not in section
     assert '<project_rules folder="far">\nFar rule.\n</project_rules>' in later and "Root rule" not in later
+
+
+@pytest.mark.parametrize("budget", [3_000, 128_000])
+def test_rules_are_part_of_the_plan_and_told_once(tmp_path: Path, budget: int):
+    repository = Repository.open(with_rules(tmp_path, trusted=True).root, find_places(), "one")
+    briefing = Briefing(repository, Settings(context=ContextSettings(budget=budget)), find_places(), trusted=True)
+    snapshot = briefing.snapshot()
+    plan, messages = briefing.open_turn(snapshot, "FileWatcher starts twice")
+    assert plan.entries[0].path == "AGENTS.md" and plan.entries[0].reasons == ("project rules",)
+    plan = briefing.make_plan(snapshot, "FileWatcher starts twice", exact=True)
+    assert 0 <= plan.total_tokens - count_tokens(messages[0]) <= 3 and plan.total_tokens <= plan.budget == budget
+    assert messages[0].count("Root rule.") == 1
+    briefing.close()
 
 
 def test_long_rules_with_hidden_characters_are_cut_spelled_out_and_part_of_the_budget(tmp_path: Path, serve):

@@ -19,7 +19,7 @@ from coder.context.corpus import Corpus, Document
 from coder.context.history import read_history
 from coder.context.index import File, Index, Progress, with_index
 from coder.context.rank import Ranking, prefer, rank
-from coder.context.render import Piece, accounted, frame_tokens, tokens_around
+from coder.context.render import Around, ProjectRules, accounted, alone, frame_tokens, rules_path, tokens_around
 from coder.context.shortlist import Shortlist, short_list
 from coder.context.summaries import Maker, known_summaries
 from coder.context.task import read_task
@@ -37,6 +37,8 @@ _COMMON = b"abcdefghijklmnopqrstuvwxyz/"
 ESTIMATE_MARGIN = 1.25  # the estimate's error on real repositories, with room to spare
 MOST_BYTES_PER_TOKEN = 6  # no repository of text has more on average (Python code: 4.65)
 LEAST_BYTES_PER_TOKEN = 1.4  # nor less (base64: 1.45): where that fits too, an estimate will do
+
+PROJECT_RULES = ("project rules",)  # the reason of their entries
 
 Count = Callable[[str], int]
 
@@ -174,7 +176,7 @@ def _whole_if_it_fits(
         return None, ()
     texts, unread = read_texts(repository, sifted.files, rules)
 
-    def sent(count: Count, around: Callable[[Piece], int]) -> ContextPlan:
+    def sent(count: Count, around: Around) -> ContextPlan:
         entries = whole(sifted.files, texts, task, count)
         return accounted(ContextPlan(budget, 0, entries, (*sifted.withheld, *unread)), around)
 
@@ -232,14 +234,14 @@ def packed(
     return fitted(replace(plan, entries=alone), pinned).entries
 
 
-def fitted(plan: ContextPlan, pinned: Collection[str]) -> ContextPlan:
+def fitted(plan: ContextPlan, kept: Collection[str], project_rules: ProjectRules = ()) -> ContextPlan:
     """`plan`, whose entries have the tokens of their texts alone, with all that is sent of it. What that is over its
-    budget, where tags are longer than was reckoned with, its last files are left out for; pinned ones last of all."""
+    budget, where tags are longer than was reckoned with, its last files are left out for; `kept` ones last of all."""
     while True:
-        sent = accounted(plan, tokens_around)
+        sent = accounted(plan, tokens_around, project_rules)
         over, gone = sent.total_tokens - plan.budget, set[str]()
         last_first = sent.entries[::-1]
-        for entry in sorted(last_first, key=lambda entry: entry.path in pinned):
+        for entry in sorted(last_first, key=lambda entry: entry.path in kept):
             if over <= 0:
                 break
             gone.add(entry.path)
@@ -247,6 +249,23 @@ def fitted(plan: ContextPlan, pinned: Collection[str]) -> ContextPlan:
         if not gone:
             return sent
         plan = replace(plan, entries=tuple(entry for entry in plan.entries if entry.path not in gone))
+
+
+def with_rules(
+    plan: ContextPlan, project_rules: ProjectRules, budget: int, usd_per_million: tuple[float, float] | None
+) -> ContextPlan:
+    """`plan` with the project's rules, which `budget` has room for and that of `plan` had not: an entry for each, in
+    place of that of the file."""
+    ruled = {rules_path(folder): text for folder, text in project_rules}
+    blobs = {entry.path: entry.blob for entry in plan.entries}
+    own = [
+        ContextEntry(path, "full", count_tokens(text), PROJECT_RULES, text=text, blob=blobs.get(path, ""))
+        for path, text in ruled.items()
+    ]
+    others = (entry for entry in alone(plan).entries if entry.path not in ruled)
+    sent = fitted(replace(plan, budget=budget, entries=(*own, *others)), ruled, project_rules)
+    again = priced(budget, sent.entries, plan.withheld, usd_per_million)
+    return replace(again, unread=plan.unread, files=plan.files, notes=plan.notes)
 
 
 class ExactMeter:

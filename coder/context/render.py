@@ -15,6 +15,7 @@ from coder.context.tokens import count_tokens
 from coder.text import visible_line
 from coder.values import ContextEntry, ContextPlan
 
+RULES_NAME = "AGENTS.md"
 MOST_RELEVANT = 12
 LONG = 10_000  # tokens from which on a section says once more at its end what matters
 FRAME, LIST = 120, 480  # tokens that a section has beside its files, at most: notes, and the list at its end
@@ -37,6 +38,9 @@ class Piece(Struct, frozen=True):
 
 
 Part = list[Piece]  # one block of a section; blocks are set apart by an empty line
+Around = Callable[[Piece], int]
+ProjectRules = Sequence[tuple[str, str]]
+"""Folder ("" for the root) and text of each AGENTS.md of a trusted repository."""
 
 
 def frame_tokens(budget: int) -> int:
@@ -44,12 +48,12 @@ def frame_tokens(budget: int) -> int:
     return FRAME + (LIST if budget > LONG else 0)
 
 
-def render(plan: ContextPlan, project_rules: Sequence[tuple[str, str]] = ()) -> str:
-    """The text of the section. `project_rules`: folder and text of each AGENTS.md of a trusted repository."""
+def render(plan: ContextPlan, project_rules: ProjectRules = ()) -> str:
+    """The text of the section. What is in `project_rules` is shown there and not among the files."""
     return _joined(_parts(plan, project_rules))
 
 
-def render_beside(entries: Sequence[ContextEntry], project_rules: Sequence[tuple[str, str]] = ()) -> str:
+def render_beside(entries: Sequence[ContextEntry], project_rules: ProjectRules = ()) -> str:
     """What a later task needs beside the section, as a message of its own."""
     by_path = sorted(entries, key=lambda entry: entry.path)
     return _joined([[Piece("", _BESIDE)], *map(_file, by_path), *_rules(project_rules)])
@@ -60,20 +64,32 @@ def is_beside(text: str) -> bool:
     return text.startswith(_BESIDE)
 
 
-def accounted(plan: ContextPlan, around: Callable[[Piece], int]) -> ContextPlan:
+def accounted(plan: ContextPlan, around: Around, project_rules: ProjectRules = ()) -> ContextPlan:
     """`plan`, whose entries have the tokens of their texts alone, with those of all that is sent.
 
     Each file pays for its tags and its lines in lists, the first and the last of a form for what stands around them
     all, the best one for what is said of the whole. `around` counts what a piece has beside its text.
     """
+    more = _shares(plan, around, project_rules)
+    entries = tuple(replace(entry, tokens=entry.tokens + more.get(entry.path, 0)) for entry in plan.entries)
+    return replace(plan, entries=entries, total_tokens=sum(entry.tokens for entry in entries))
+
+
+def alone(plan: ContextPlan) -> ContextPlan:
+    """A plan that was `accounted`, with the tokens of its texts alone."""
+    more = _shares(plan, tokens_around, ())
+    entries = tuple(replace(entry, tokens=entry.tokens - more.get(entry.path, 0)) for entry in plan.entries)
+    return replace(plan, entries=entries, total_tokens=sum(entry.tokens for entry in entries))
+
+
+def _shares(plan: ContextPlan, around: Around, project_rules: ProjectRules) -> dict[str, int]:
     more: dict[str, int] = {}
-    for piece in _ended(_parts(plan, ())):
+    for piece in _ended(_parts(plan, project_rules)):
         more[piece.path] = more.get(piece.path, 0) + around(piece)
     if plan.entries:
         first = plan.entries[0].path
         more[first] = more.get(first, 0) + more.pop("", 0)
-    entries = tuple(replace(entry, tokens=entry.tokens + more.get(entry.path, 0)) for entry in plan.entries)
-    return replace(plan, entries=entries, total_tokens=sum(entry.tokens for entry in entries))
+    return more
 
 
 def tokens_around(piece: Piece) -> int:
@@ -86,8 +102,10 @@ def tokens_around(piece: Piece) -> int:
     )
 
 
-def _parts(plan: ContextPlan, project_rules: Sequence[tuple[str, str]]) -> Iterator[Part]:
-    by_path = sorted(plan.entries, key=lambda entry: entry.path)
+def _parts(plan: ContextPlan, project_rules: ProjectRules) -> Iterator[Part]:
+    ruled = {rules_path(folder) for folder, _ in project_rules}
+    entries = [entry for entry in plan.entries if entry.path not in ruled]
+    by_path = sorted(entries, key=lambda entry: entry.path)
     yield [Piece("", _INTRO)]
     yield from (_file(entry) for entry in by_path if entry.mode in ("full", "part"))
     yield from _section("outlines", "declarations only; read the file before you change it", by_path, "outline")
@@ -96,7 +114,7 @@ def _parts(plan: ContextPlan, project_rules: Sequence[tuple[str, str]]) -> Itera
     if plan.withheld:
         yield [Piece("", f"{len(plan.withheld)} files are withheld (secret, binary, too large or excluded).")]
     yield from _rules(project_rules)
-    yield from _most_relevant(plan.entries) if plan.budget > LONG else ()
+    yield from _most_relevant(entries) if plan.budget > LONG else ()
 
 
 def _ended(parts: Iterable[Part]) -> Iterator[Piece]:
@@ -110,10 +128,15 @@ def _joined(parts: Iterable[Part]) -> str:
     return "".join(piece.before + piece.text + piece.after for piece in _ended(parts))[:-1]
 
 
-def _rules(project_rules: Sequence[tuple[str, str]]) -> Iterator[Part]:
+def _rules(project_rules: ProjectRules) -> Iterator[Part]:
     for folder, text in project_rules:
         where = f' folder="{visible_line(folder)}"' if folder else ""
-        yield _tagged("project_rules", where, [_block("", text)])
+        yield _tagged("project_rules", where, [_block(rules_path(folder), text)])
+
+
+def rules_path(folder: str) -> str:
+    """Where the rules of a folder stand."""
+    return f"{folder}/{RULES_NAME}" if folder else RULES_NAME
 
 
 def _file(entry: ContextEntry) -> Part:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from coder.context.plan import PROJECT_RULES
 from coder.model.catalog import Prices
 from coder.values import ContextEntry, ContextPlan
 
@@ -22,12 +23,12 @@ def beside(
     """Of the first files of `plan` those whose text the model has not, within MOST_TOKENS; `pinned` ones in any case.
 
     `shown` is what stands in the conversation, `told` what its diffs hold whole. A repository that is shown whole
-    needs nothing beside.
+    needs nothing beside. The project's rules have a place of their own.
     """
     if all(entry.mode == "full" for entry in shown.entries):
         return ()
     above = {entry.path for entry in shown.entries if entry.mode in ("full", "part")} | {*told}
-    texts = [entry for entry in plan.entries if entry.mode in ("full", "part")]
+    texts = [entry for entry in plan.entries if entry.mode in ("full", "part") and entry.reasons != PROJECT_RULES]
     wanted = [entry for entry in texts if entry.path in pinned]
     taken, room = [], MOST_TOKENS
     for entry in dict.fromkeys([*wanted, *texts[:FIRST]]):

@@ -12,8 +12,8 @@ from coder.agents.compaction import Scale
 from coder.agents.loop import usable_input
 from coder.config import ContextSettings, Settings
 from coder.context.behind import Behind
-from coder.context.plan import Memory, make_plan, priced, read_past, shortlist
-from coder.context.render import render, render_beside
+from coder.context.plan import Memory, make_plan, priced, read_past, shortlist, with_rules
+from coder.context.render import ProjectRules, render, render_beside, rules_path
 from coder.context.shortlist import Shortlist
 from coder.context.tokens import count_tokens
 from coder.context.tree import rules_for
@@ -22,7 +22,7 @@ from coder.model.catalog import Catalog, Model
 from coder.repo.diff import render as render_patch
 from coder.repo.repository import Repository, Snapshot
 from coder.session.beside import Lengths, beside, pin_notes, with_entries
-from coder.session.project_rules import ProjectRules, most_tokens, project_rules
+from coder.session.project_rules import most_tokens, project_rules
 from coder.session.recorded import Recorded
 from coder.session.summaries import maker_of
 from coder.session.verdict import told
@@ -123,7 +123,6 @@ class Briefing:
         Raises GitError where the tree that the model has seen is gone: `rebuild`, then open the turn again.
         """
         plan, self._ahead = self._look(snapshot, task, chosen), None
-        self.rules = rules_for(self._repository, snapshot, self.settings.context.exclude)
         if self.shown is None:
             messages, self.shown = [render(plan, self._rules(snapshot, plan.entries)), *self._remarks, task], plan
         else:
@@ -154,7 +153,6 @@ class Briefing:
     def rebuild(self, snapshot: Snapshot, task: str, most: int = 0) -> str:
         """The repository section anew, to stand in place of the old one; within `most` tokens if given. Blocking."""
         plan = self.make_plan(snapshot, task, most=most, chosen=self._chosen)
-        self.rules = rules_for(self._repository, snapshot, self.settings.context.exclude)
         self.plan = self.shown = plan
         self._seen_tree = snapshot.tree
         self._remarks.append(RENEWED)
@@ -164,11 +162,13 @@ class Briefing:
         self, snapshot: Snapshot, task: str, *, exact: bool = False, most: int = 0, chosen: Sequence[str] = ()
     ) -> ContextPlan:
         """What the model would see of `snapshot` for `task`, never more than it takes as input."""
+        budget = self._budget(most)
+        settings = self._bounded(snapshot, budget)
         plan = make_plan(
             self._repository,
             snapshot,
             task,
-            self._bounded(snapshot, most),
+            settings,
             self._places,
             pinned=self.pinned,
             dropped=self.dropped,
@@ -180,7 +180,18 @@ class Briefing:
             memory=self._memory,
             usd_per_million=self._prices(),
         )
-        return replace(plan, notes=(*plan.notes, *pin_notes(plan, self.pinned)))
+        self.rules = rules_for(self._repository, snapshot, settings.exclude)
+        if rules := self._rules(snapshot, plan.entries):
+            plan = with_rules(plan, rules, budget, self._prices())
+        return replace(plan, notes=(*plan.notes, *self._cut(budget, most), *pin_notes(plan, self.pinned)))
+
+    def _cut(self, budget: int, most: int) -> tuple[str, ...]:
+        """That the model takes less than what is asked for."""
+        asked = self.settings.context.budget
+        less = budget < asked and not most
+        return (
+            (f"the budget is {budget:,} and not {asked:,} tokens: {self.settings.model} takes no more",) if less else ()
+        )
 
     def shortlist(self, snapshot: Snapshot, task: str) -> Shortlist:
         """What a selector would reread for `task`. Blocking."""
@@ -188,7 +199,7 @@ class Briefing:
             self._repository,
             snapshot,
             task,
-            self._bounded(snapshot),
+            self._bounded(snapshot, self._budget()),
             self._places,
             dropped=self.dropped,
             patience=PATIENCE_S,
@@ -203,14 +214,15 @@ class Briefing:
         prices = self._model.prices.get("default")
         return (prices.input, prices.cached) if prices else None
 
-    def _bounded(self, snapshot: Snapshot, most: int = 0) -> ContextSettings:
-        """The settings with a budget that the model can take beside the rest of a request, without the project's rules,
-        which are no files of a plan but stand in its section."""
-        model = self._model
-        cap = int(usable_input(model) / self.scale.ratio) - BESIDE
-        room = min(most or self.settings.context.budget, cap)
-        room -= most_tokens(snapshot, self.settings.context.budget) if self._trusted else 0
-        return replace(self.settings.context, budget=max(room, 1 if most else 1_000))
+    def _budget(self, most: int = 0) -> int:
+        """Tokens that the section may have: what the model can take beside the rest of a request; `most` if given."""
+        cap = int(usable_input(self._model) / self.scale.ratio) - BESIDE
+        return max(min(most or self.settings.context.budget, cap), 1 if most else 1_000)
+
+    def _bounded(self, snapshot: Snapshot, budget: int) -> ContextSettings:
+        """The settings for the files of a section: without the project's rules, which have a place of their own."""
+        rules = most_tokens(snapshot, self.settings.context.budget) if self._trusted else 0
+        return replace(self.settings.context, budget=max(budget - rules, 1))
 
     def pin(self, path: str) -> None:
         self.pinned = (*(each for each in self.pinned if each != path), path)
@@ -247,7 +259,8 @@ class Briefing:
         before, after = self.shown.entries, with_entries(self.shown, new)
         known = self._rules(snapshot, before)
         rules = [each for each in self._rules(snapshot, after.entries) if each not in known]
-        self.shown = after
+        ruled = {rules_path(folder) for folder, _ in rules}
+        self.shown = with_entries(after, [entry for entry in plan.entries if entry.path in ruled])
         return [render_beside(new, rules)]
 
     def _changes(self, snapshot: Snapshot, hidden: Collection[str]) -> tuple[list[str], frozenset[str]]:

@@ -2,20 +2,17 @@
 
 from collections.abc import Collection, Iterable, Iterator
 
+from coder.context.render import RULES_NAME, ProjectRules
 from coder.context.tree import read_texts
 from coder.context.withheld import Rules
 from coder.repo.repository import Repository, Snapshot, TreeFile
 from coder.text import visible
 from coder.values import ContextEntry
 
-NAME = "AGENTS.md"
 MAX_CHARS = 32_000  # of all of them together
 CUT = "[coder: the rest of this file is left out]\n"
 
 CHARS_PER_TOKEN = 3  # of prose, at least: most has 4 or more
-
-ProjectRules = tuple[tuple[str, str], ...]
-"""Folder ("" for the root) and text of each, the outer ones first."""
 
 
 def project_rules(
@@ -26,7 +23,8 @@ def project_rules(
     budget: int,
     dropped: Collection[str] = (),
 ) -> ProjectRules:
-    """Those that concern files whose text is shown; what the user keeps back (`rules`, `dropped`) is none. Blocking.
+    """Those that concern files whose text is shown, the outer ones first. What the user keeps back (`rules`, `dropped`)
+    is none. Blocking.
 
     Nothing in them is hidden from a reader, and so neither from who reviews them.
     """
@@ -62,7 +60,7 @@ def _own(snapshot: Snapshot) -> list[TreeFile]:
 
 
 def _is_own(path: str) -> bool:
-    return path.rpartition("/")[2] == NAME
+    return path.rpartition("/")[2] == RULES_NAME
 
 
 def _folder(path: str) -> str:
