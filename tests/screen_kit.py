@@ -92,13 +92,14 @@ def drive(
     options: ScreenOptions = PLAIN,
     task: str = "",
     open_session: Callable[[Emit, Ask], Awaitable[Any]] | None = None,
+    toasts: bool = False,
 ) -> Scripted | None:
     """Show the screen over a scripted session (or `open_session`), let `act` use it; the session afterwards."""
     sessions: list[Scripted] = []
 
     async def run() -> None:
         app = CoderApp(open_session or opener(script, sessions), options, task)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=toasts) as pilot:
             await asyncio.wait_for(act(Shown(app, pilot, sessions)), 30)
 
     asyncio.run(run())

@@ -80,6 +80,20 @@ def test_enter_applies_nothing_while_nothing_is_accepted() -> None:
     assert review(proposal_of(TILL), act) == [ReviewDecision({"src/till.py": {0}})]
 
 
+def test_what_a_review_said_goes_with_it() -> None:
+    async def act(screen: Shown) -> None:
+        await screen.write("go")
+        await screen.sees("Review")
+        await screen.grace()
+        await screen.press("enter")
+        await screen.sees("Nothing is accepted yet")
+        await screen.press("ctrl+a", "enter")
+        await screen.until(lambda: bool(screen.session.answers), "an answer")
+        assert len(screen.app._notifications) == 0
+
+    drive(reviewing(proposal_of(TILL)), act, toasts=True)
+
+
 def test_leaving_asks_and_accepts_nothing() -> None:
     async def act(screen: Shown) -> None:
         await screen.press("a", "escape", "n")

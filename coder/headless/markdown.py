@@ -38,7 +38,7 @@ def _sections(result: dict[str, Any]) -> Iterator[str]:
     if result["error"]:
         hint = f" {prose(result['error']['hint'])}" if result["error"]["hint"] else ""
         yield f"**{prose(result['error']['message'])}**{hint}"
-    if result["tests"]["status"] != "not_run" or result["tests"]["note"]:
+    if result["files"] or result["tests"]["status"] != "not_run" or result["tests"]["note"]:
         yield _tests(result["tests"])
     for card in result["triage"][:MAX_CARDS]:
         yield _card(card)

@@ -12,7 +12,7 @@ def summary_text(result: dict[str, Any]) -> str:
     """A few lines; untrusted text sanitised."""
     lines = [result["summary"] or result["status"]]
     lines += [f"  {file['path']}  +{file['added']} -{file['removed']}  ({file['kind']})" for file in result["files"]]
-    lines += [_tests_line(result["tests"])] if result["tests"]["status"] != "not_run" else []
+    lines += [_tests_line(result["tests"])] if result["files"] or result["tests"]["status"] != "not_run" else []
     lines += [f"commit {result['commit']}"] if result["commit"] else []
     lines += ["undo with: coder undo"] if result["checkpoint"] else []
     if result["usage"]:
@@ -36,6 +36,8 @@ def _card_lines(card: dict[str, Any]) -> list[str]:
 
 
 def _tests_line(tests: dict[str, Any]) -> str:
+    if tests["status"] == "not_run":  # said, because the model may claim otherwise
+        return f"no tests ran: {tests['note']}" if tests["note"] else "no tests ran"
     parts = [f"{tests['passed']} passed", f"{tests['failed']} failed"]
     for field, word in (("fixed", "fixed"), ("new_failures", "new"), ("preexisting", "failed before too")):
         if tests[field]:

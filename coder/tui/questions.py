@@ -29,6 +29,7 @@ def show_question(app: CoderApp, question: Question, answer: Callable[[Answer], 
         app.refresh_rows()
 
     def answered(value: Answer | None) -> None:
+        app.clear_notifications()  # they were about the question
         if isinstance(value, ReviewDecision) and isinstance(question, Review):
             if words := taken_in_part(question.proposal, value):
                 app.conversation.say(words)
