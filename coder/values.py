@@ -1,7 +1,7 @@
 """The words of the design as values that cross rooms. Imports nothing of coder; holds no behaviour but arithmetic."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
@@ -167,6 +167,17 @@ class ContextPlan(Struct, frozen=True):
     unread: int = 0
     files: int = 0
     notes: tuple[str, ...] = ()
+
+    def price(self, entry: ContextEntry) -> tuple[float | None, float | None]:
+        """USD of one file cold and cached: its share of the whole."""
+        share = entry.tokens / self.total_tokens if self.total_tokens else 0.0
+        cold, cached = (None if usd is None else usd * share for usd in (self.cold_usd, self.cached_usd))
+        return cold, cached
+
+    def totals(self) -> dict[ContextMode, tuple[int, int]]:
+        """Files and tokens of each form that occurs, the fullest first."""
+        found = {mode: [entry.tokens for entry in self.entries if entry.mode == mode] for mode in get_args(ContextMode)}
+        return {mode: (len(sizes), sum(sizes)) for mode, sizes in found.items() if sizes}
 
 
 # ── money ────────────────────────────────────────────────────────────────────────────────────────

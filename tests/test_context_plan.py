@@ -94,6 +94,7 @@ def test_pinned_files_are_shown_and_dropped_ones_are_not(tmp_path: Path):
     plan = plan_of(project(tmp_path), TASK, 4_000, pinned=["docs/guide.md"], dropped=["src/watcher.py"])
     assert modes(plan)["docs/guide.md"] == "full"
     assert "src/watcher.py" not in modes(plan)
+    assert all(entry.reasons for entry in plan.entries)
 
 
 SECRETS = {

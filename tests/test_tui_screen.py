@@ -442,18 +442,22 @@ def test_model_effort_pins_and_compaction_reach_the_session() -> None:
 
 
 def test_files_are_pinned_and_dropped_from_the_context_panel() -> None:
-    entries = (ContextEntry("a.py", "full", 10), ContextEntry("b.py", "name", 1))
+    entries = (ContextEntry("a.py", "full", 10, ("declares `add`",)), ContextEntry("b.py", "name", 1))
+    plan = ContextPlan(1_000, 11, entries, cold_usd=0.0055, cached_usd=0.00055)
 
     async def act(screen: Shown) -> None:
         await screen.write("x")
         await screen.sees("done · $0")
-        screen.session.planned = ContextPlan(1_000, 11, entries)
-        await screen.press("f2", "tab", "down", "down", "p", "up", "d")
+        screen.session.planned = plan
+        await screen.press("f2", "tab", "down")
+        shown = await screen.sees("$0.00500 cold, $0.00050 cached")
+        assert "declares `add`" in shown and "1 file      10" in shown
+        await screen.press("down", "p", "up", "d")
         await screen.until(lambda: screen.session.chosen == [("pin", "b.py"), ("drop", "a.py")])
         await screen.press("escape")
         assert screen.app.focused is screen.app.composer
 
-    drive(telling(ContextPlanned(ContextPlan(1_000, 11, entries))), act)
+    drive(telling(ContextPlanned(plan)), act)
 
 
 def test_panels_tell_of_tests_agents_and_cost() -> None:

@@ -1,7 +1,6 @@
 """`coder context`: what would be in the window for a task, and what it costs. Sends nothing, but with `--select`."""
 
-from collections import Counter
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +9,7 @@ from coder.cli.options import SharedOptions, gather
 from coder.errors import Exit
 from coder.headless.result import dump
 from coder.text import visible_line
-from coder.values import ContextEntry, ContextMode, ContextPlan
+from coder.values import ContextPlan
 
 if TYPE_CHECKING:
     from coder.cli.setup import Setup
@@ -98,31 +97,19 @@ def plan_object(plan: ContextPlan) -> dict[str, object]:
                 "mode": entry.mode,
                 "tokens": entry.tokens,
                 "reasons": list(entry.reasons),
-                "price_usd": dict(zip(("cold", "cached"), _prices(plan, entry), strict=True)),
+                "price_usd": dict(zip(("cold", "cached"), map(_rounded, plan.price(entry)), strict=True)),
             }
             for entry in plan.entries
         ],
-        "totals": totals(plan),
+        "totals": {mode: {"files": files, "tokens": tokens} for mode, (files, tokens) in plan.totals().items()},
         "withheld": [{"path": item.path, "why": item.why} for item in plan.withheld],
         "price_usd": {"cold": plan.cold_usd, "cached": plan.cached_usd},
         **({"unread": plan.unread, "files": plan.files} if plan.unread else {}),
     }
 
 
-def totals(plan: ContextPlan) -> dict[str, dict[str, int]]:
-    """Files and tokens of each form that occurs, the fullest first."""
-    files = Counter(entry.mode for entry in plan.entries)
-    tokens: Counter[str] = Counter()
-    for entry in plan.entries:
-        tokens[entry.mode] += entry.tokens
-    return {mode: {"files": files[mode], "tokens": tokens[mode]} for mode in get_args(ContextMode) if mode in files}
-
-
-def _prices(plan: ContextPlan, entry: ContextEntry) -> tuple[float | None, float | None]:
-    """USD of one file cold and cached: its share of the plan's."""
-    share = entry.tokens / plan.total_tokens if plan.total_tokens else 0.0
-    cold, cached = (None if usd is None else round(usd * share, 8) for usd in (plan.cold_usd, plan.cached_usd))
-    return cold, cached
+def _rounded(usd: float | None) -> float | None:
+    return None if usd is None else round(usd, 8)
 
 
 def plan_text(plan: ContextPlan) -> str:
@@ -130,11 +117,11 @@ def plan_text(plan: ContextPlan) -> str:
     width = min(max((len(visible_line(entry.path)) for entry in plan.entries), default=0), 60)
     lines = [f"{'form':<8}{'tokens':>9}{'$ cold':>10}{'$ cached':>10}  {'file':<{width}}  why"]
     for entry in plan.entries:
-        cold, cached = (f"{usd:.5f}" if usd is not None else "?" for usd in _prices(plan, entry))
+        cold, cached = (f"{usd:.5f}" if usd is not None else "?" for usd in plan.price(entry))
         head = f"{entry.mode:<8}{entry.tokens:>9,}{cold:>10}{cached:>10}"
         lines.append(f"{head}  {visible_line(entry.path):<{width}}  {'; '.join(entry.reasons)}".rstrip())
     lines += ["", f"{plan.total_tokens:,} of {plan.budget:,} tokens"]
-    lines += [f"{mode:<8}{sum_['tokens']:>9,}  {sum_['files']:,} files" for mode, sum_ in totals(plan).items()]
+    lines += [f"{mode:<8}{tokens:>9,}  {files:,} files" for mode, (files, tokens) in plan.totals().items()]
     if plan.cold_usd is not None and plan.cached_usd is not None:
         lines.append(f"price of sending it once: ${plan.cold_usd:.4f} cold, ${plan.cached_usd:.4f} cached")
     lines += (visible_line(note) for note in plan.notes)

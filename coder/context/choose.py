@@ -10,7 +10,7 @@ from coder.context.index import Index
 from coder.context.outline import Symbol
 from coder.context.pack import Candidate, by_value, name_costs, pack
 from coder.context.rank import Ranking
-from coder.context.reasons import Explainer
+from coder.context.reasons import NO_ROOM, ROOM, Explainer
 from coder.text import redact
 from coder.values import ContextEntry, ContextMode
 
@@ -148,7 +148,9 @@ class Choice:
         reasons: tuple[str, ...] = ()
         if explain and mode != "name":
             symbols = self.symbols(path) if self._explainer.declares(place) else ()
-            reasons = self._explainer.reasons(place, symbols)
+            reasons = self._explainer.reasons(place, symbols) or ROOM
+        elif explain:
+            reasons = NO_ROOM
         ranges: tuple[Range, ...] = ()
         if mode == "part":
             (ranges, text), tokens = self._parts[path], self._part_cost(path)

@@ -10,6 +10,8 @@ from coder.context.terms import numbers
 from coder.text import visible_line
 
 MOST_REASONS = 4
+ROOM = ("there is room for it",)  # where nothing else speaks for a file
+NO_ROOM = ("there is no room for more than its name",)
 
 
 class Explainer:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from coder.context.reasons import ROOM
 from coder.context.tokens import count_tokens
 from coder.text import visible_line
 from coder.values import ContextEntry, ContextPlan
@@ -171,7 +172,7 @@ def _names(entries: Sequence[ContextEntry]) -> Iterator[Part]:
 
 def _most_relevant(entries: Sequence[ContextEntry]) -> Iterator[Part]:
     """The first entries of a ranked plan, once more by name: recall is best near the end of a long context."""
-    ranked = [entry for entry in entries if entry.reasons and entry.mode != "name"][:MOST_RELEVANT]
+    ranked = [entry for entry in entries if entry.reasons not in ((), ROOM) and entry.mode != "name"][:MOST_RELEVANT]
     if ranked and len(entries) > MOST_RELEVANT:
         lines = [f"- {visible_line(entry.path)}: {'; '.join(entry.reasons[:2])}"[:LINE] for entry in ranked]
         pieces = [Piece(entry.path, f"\n{line}") for entry, line in zip(ranked, lines, strict=True)]

@@ -43,7 +43,8 @@ class Tabs(Row):
 
 
 class Page(RowsView, can_focus=True):
-    """The rows of the open page. On the context page a row can be marked, pinned and dropped."""
+    """The rows of the open page. On the context page a row can be marked, pinned and dropped; the marked one says why
+    it is there, and its price."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(PANEL)
 
@@ -67,6 +68,7 @@ class Page(RowsView, can_focus=True):
                 rows = pages.cost_rows(self._facts, width)
         if 0 <= self._at < len(self._paths()) and self.has_focus:
             rows[self._at] = tuple((text, f"{style} cursor".strip()) for text, style in rows[self._at])
+            rows[self._at + 1 : self._at + 1] = pages.file_rows(self._facts, self._paths()[self._at], width)
         return rows
 
     def _paths(self) -> list[str]:

@@ -10,12 +10,17 @@ from coder.tui.blocks.results import card_rows, evidence_words, report_words
 from coder.tui.facts import Facts
 from coder.tui.lines import Line, Span, clip, clip_left, clip_middle, wrap, wrap_text
 from coder.tui.markdown import Markdown
-from coder.values import Evidence, Usage
+from coder.values import ContextMode, Evidence, Usage
 
 MAX_LISTED = 2_000  # rows of one list; a panel is for reading, `coder context` prints all
-CONTEXT_HEAD = 4  # rows of totals above the files
 
-MODE_STYLES = {"full": "good", "part": "good", "outline": "accent", "summary": "accent", "name": "faint"}
+MODE_STYLES: dict[ContextMode, str] = {
+    "full": "good",
+    "part": "good",
+    "outline": "accent",
+    "summary": "accent",
+    "name": "faint",
+}
 
 
 def sides(left: list[Span], right: list[Span], width: int) -> Line:
@@ -33,7 +38,7 @@ def blank() -> Line:
 
 
 def context_rows(facts: Facts, width: int) -> list[Line]:
-    """The plan, a row for each file after `CONTEXT_HEAD` rows of totals."""
+    """The plan, a row for each file after the totals."""
     plan = facts.plan
     if plan is None:
         return wrap_text("The plan is made when a turn starts; /context TASK makes one now.", "muted", width)
@@ -41,6 +46,7 @@ def context_rows(facts: Facts, width: int) -> list[Line]:
         sides([("files", "muted")], [(f"{len(plan.entries):,}", "text")], width),
         sides([("tokens", "muted")], [(f"{tokens(plan.total_tokens)} of {tokens(plan.budget)}", "text")], width),
         sides([("price", "muted")], [(f"{money(plan.cold_usd)} cold, {money(plan.cached_usd)} cached", "text")], width),
+        *(_total_row(mode, files, size, width) for mode, (files, size) in plan.totals().items()),
         blank(),
     ]
     for entry in plan.entries[:MAX_LISTED]:
@@ -59,7 +65,25 @@ def context_rows(facts: Facts, width: int) -> list[Line]:
 
 def context_paths(facts: Facts) -> list[str]:
     """The path that each of the first context rows stands for, "" for none; known before any row is laid out."""
-    return [""] * CONTEXT_HEAD + [entry.path for entry in facts.plan.entries[:MAX_LISTED]] if facts.plan else []
+    if facts.plan is None:
+        return []
+    return [""] * (4 + len(facts.plan.totals())) + [entry.path for entry in facts.plan.entries[:MAX_LISTED]]
+
+
+def file_rows(facts: Facts, path: str, width: int) -> list[Line]:
+    """Why one file of the plan is in it, and what it costs."""
+    plan = facts.plan
+    entry = next((entry for entry in plan.entries if entry.path == path), None) if plan else None
+    if plan is None or entry is None:
+        return []
+    cold, cached = ("$?" if usd is None else f"${usd:.5f}" for usd in plan.price(entry))
+    why = visible_line("; ".join(entry.reasons))
+    rows = wrap(((why, "muted"),), width, ("  ", "")) if why else []
+    return [*rows, ((f"  {cold} cold, {cached} cached", "faint"),)]
+
+
+def _total_row(mode: ContextMode, files: int, size: int, width: int) -> Line:
+    return sides([(f"  {mode}", MODE_STYLES[mode])], [(f"{count(files, 'file')}  {tokens(size):>6}", "muted")], width)
 
 
 def verdict_rows(evidence: Evidence, width: int) -> list[Line]:
