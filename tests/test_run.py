@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import work
-from tests.fake_openai import FakeOpenAI, free_text_call, text
+from tests.fake_openai import FakeOpenAI, forever, free_text_call, text
 from tests.warm import coder
 from tests.work import CALC, FIX, FIXED, UNITTEST, git, make_repository, state_of
 
@@ -124,13 +124,16 @@ def test_what_will_keep_a_commit_from_being_made_is_said_before_any_request(root
     assert (ended.code, "the branch main exists already" in ended.err) == (3, True)
 
 
-def test_what_leaves_the_machine_is_told_whole_and_once(root: Path) -> None:
-    with FakeOpenAI([text("yes"), text("no")]) as server:
-        first = coder(root, "ask", "why?", env=server.environ())
-        second = coder(root, "ask", "why?", env=server.environ())
-    told = next(line for line in first.err.splitlines() if line.startswith("What leaves this machine"))
-    assert "They go to 127.0.0.1" in told
-    assert "What leaves" not in second.err
+def test_what_leaves_the_machine_is_told_whole_and_once_for_each_host(root: Path) -> None:
+    with FakeOpenAI(forever(text("yes"))) as server:
+        elsewhere = {**server.environ(), "OPENAI_BASE_URL": server.base_url.replace("127.0.0.1", "localhost")}
+        ended = [coder(root, "ask", "why?", "-q", env=env) for env in (server.environ(), server.environ(), elsewhere)]
+        summarized = coder(root, "summarize", "--yes", env={**server.environ(), "XDG_STATE_HOME": str(root.parent)})
+    first, second, third = ([line for line in each.err.splitlines() if "What leaves" in line] for each in ended)
+    assert "They go to 127.0.0.1" in first[0]
+    assert second == []
+    assert "They go to localhost" in third[0]
+    assert "What leaves" in summarized.err
 
 
 def test_uncommitted_staged_and_untracked_work_survives(root: Path) -> None:

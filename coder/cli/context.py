@@ -65,6 +65,7 @@ def _select(
     from coder.context.tokens import count_tokens
     from coder.events import Event, Notice
     from coder.model.client import Client
+    from coder.session.disclosure import tell_once
 
     def tell(event: Event) -> None:
         if isinstance(event, Notice):
@@ -74,6 +75,8 @@ def _select(
         root = str(repository.location.root)
         client = Client(setup.settings, setup.places, session, tell, repository=root, count=count_tokens)
         client.require_key()
+        if told := tell_once(setup.places, client.provider):
+            doors.say(told)
         try:
             short = briefing.shortlist(snapshot, task)
             picked = await pick(Helpers(client, setup.settings, tell, session), task, short.files)

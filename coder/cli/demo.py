@@ -19,6 +19,7 @@ from coder.cli.setup import Setup
 from coder.config import Config, Settings
 from coder.demo.server import playing
 from coder.events import Ask, Emit, Event, ProposalReady
+from coder.model.providers import choose_provider
 from coder.repo.create import create_repository
 from coder.repo.discover import discover
 from coder.session.checks import CheckOptions
@@ -48,6 +49,7 @@ def command(ctx: click.Context, plain: bool, keep: bool, output: Literal["text",
         doors.say(ANNOUNCEMENT)
     with _stage(keep) as root, playing(pace_s=0.02 if on_screen else 0.0) as base_url:
         setup = Setup(find_places(), discover(root), True, Config(Settings(base_url=base_url, api_key_env=""), {}))
+        tell_once(setup.places, choose_provider(setup.settings, {}))  # what it says is not true of a recording
         command = f"{shlex.quote(sys.executable)} -m unittest"
         opener = session_opener(setup, SessionOptions(checks=CheckOptions(commands=(command,)), trusted=True))
         return _show(setup, opener) if on_screen else _run(opener, output, quiet)
@@ -66,7 +68,6 @@ def _stage(keep: bool) -> Iterator[Path]:
         for kind in ("CONFIG", "STATE", "CACHE"):
             os.environ[f"XDG_{kind}_HOME"] = str(place / kind.lower())
         os.environ["NO_PROXY"] = "127.0.0.1"
-        tell_once(find_places())  # what is told before the first request is not true of a recording
         os.chdir(root)
         yield root
     finally:

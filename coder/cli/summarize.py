@@ -121,11 +121,14 @@ class _Job:
         from coder.context.tokens import count_tokens
         from coder.headless.telemetry import observed
         from coder.model.client import Client
+        from coder.session.disclosure import tell_once
 
         self.bar.say(forecast(work))
         root, emit = str(self.repository.location.root), observed(self._tell, self.settings.otel)
         client = Client(self.settings, self.places, self.session, emit, repository=root, count=count_tokens)
         client.require_key()
+        if told := tell_once(self.places, client.provider):
+            doors.say(told)
         if not yes and not self._approved(work):
             self.bar.say("nothing was sent")
             return Exit.UNCHANGED

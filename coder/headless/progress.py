@@ -4,6 +4,7 @@ import sys
 
 from coder import events
 from coder.amounts import count
+from coder.session.disclosure import WHAT_LEAVES
 from coder.session.spoken import spoken
 from coder.text import inert, redact, visible, visible_line
 from coder.values import FileDiff
@@ -35,6 +36,11 @@ def _counts(files: tuple[FileDiff, ...]) -> str:
     return f"{count(len(files), 'file')}, +{added} -{removed}"
 
 
+def _always_told(event: events.Event) -> bool:
+    """What leaves the machine, which is told only once."""
+    return isinstance(event, events.Notice) and event.text.startswith(WHAT_LEAVES)
+
+
 class Progress:
     """A sink for `emit` that writes progress lines to stderr; gone quiet once stderr is closed."""
 
@@ -44,7 +50,7 @@ class Progress:
         self._secrets = secrets
 
     def __call__(self, event: events.Event) -> None:
-        if self._quiet:
+        if self._quiet and not _always_told(event):
             return
         text = redact(progress_line(event, verbose=self._verbose), self._secrets)
         if not text:

@@ -45,8 +45,12 @@ class Provider:
         return _host(urlsplit(self.base_url))
 
     @property
+    def host_name(self) -> str:
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
     def local(self) -> bool:
-        return is_local(urlsplit(self.base_url).hostname or "")
+        return is_local(self.host_name)
 
     @property
     def needs_key(self) -> bool:

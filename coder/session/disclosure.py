@@ -1,8 +1,7 @@
-"""What leaves the machine, told once to every user before the first request ever."""
+"""What leaves the machine, and where to: told to every user before the first request to each host."""
 
-import os
-
-from coder.store import Places, private_dir
+from coder.model.providers import Provider
+from coder.store import Places, append_line, private_dir
 
 WHAT_LEAVES = (
     "What leaves this machine: your task, and the contents and names of files of this repository as `coder context` "
@@ -10,10 +9,14 @@ WHAT_LEAVES = (
 )
 
 
-def tell_once(places: Places) -> bool:
-    """Whether this is the first session ever of this user; True exactly once."""
+def tell_once(places: Places, provider: Provider) -> str:
+    """The sentences for a host that this user was not told of yet; "" for all others. Remembers that it told."""
+    host = provider.host_name
     try:
-        os.close(os.open(private_dir(places.state) / "told", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        path = private_dir(places.state) / "told"
+        if path.exists() and host in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            return ""
+        append_line(path, host.encode("utf-8", "backslashreplace"))
     except OSError:
-        return False
-    return True
+        pass  # then it is told again
+    return f"{WHAT_LEAVES} They go to {provider.host}."

@@ -17,7 +17,7 @@ from coder.repo.repository import Repository
 from coder.session.aside import CommandEnd, OwnCommands, ask_aside
 from coder.session.choices import as_left, choose_effort, choose_model
 from coder.session.commits import Commits
-from coder.session.disclosure import WHAT_LEAVES, tell_once
+from coder.session.disclosure import tell_once
 from coder.session.means import Mode, SessionOptions
 from coder.session.names import Names
 from coder.session.opening import gather
@@ -86,8 +86,8 @@ class Session:
             self._emit(Notice(f"this session was with {model}; it goes on with {means.settings.model}"))
         if location.state:
             self._emit(Notice(f"a {location.state} is in progress in this repository", "warning"))
-        if tell_once(means.places):
-            self._emit(Notice(f"{WHAT_LEAVES} They go to {means.client.provider.host}."))
+        if told := tell_once(means.places, means.client.provider):
+            self._emit(Notice(told))
 
     # ── what a face may look at ──
 

@@ -19,7 +19,7 @@ from coder.repo.diff import render
 from coder.repo.repository import Repository, Snapshot
 from coder.sandbox import Sandbox, choose
 from coder.session.checks import SandboxMode
-from coder.session.disclosure import WHAT_LEAVES, tell_once
+from coder.session.disclosure import tell_once
 from coder.session.findings import describe
 from coder.session.outcome import Outcome
 from coder.session.triage import find_ground, judge, keep_price, triager_usd
@@ -131,8 +131,8 @@ class TriageSession:
         except UserError as error:
             self._emit(Notice(f"{error.message}: failures are grouped by rules only"))
             return False
-        if tell_once(self._places):
-            self._emit(Notice(f"{WHAT_LEAVES} They go to {self._client.provider.host}."))
+        if told := tell_once(self._places, self._client.provider):
+            self._emit(Notice(told))
         return True
 
     def _read(self, path: str) -> bytes | None:

@@ -22,9 +22,10 @@ def report_words(report: TestReport) -> list[Span]:
         return [("timed out", "bad"), (f"  {duration(report.duration_s)}", "faint")]
     parts: list[Span] = []
     if report.failed:
-        parts += [(f"{report.failed} failed", "bad"), (", ", "faint")]
+        parts.append((f"{report.failed} failed", "bad"))
     if report.passed or not report.failed:
-        parts.append((f"{report.passed} passed", "good" if report.passed else "muted"))
+        comma = ", " if report.failed else ""
+        parts += [(comma, "faint"), (f"{report.passed} passed", "good" if report.passed else "muted")]
     if report.skipped:
         parts.append((f", {report.skipped} skipped", "muted"))
     ending = "killed" if report.exit_code is None else f"exit {report.exit_code}"
