@@ -25,7 +25,7 @@ FLOORS = {
     "agents": 4,
     "model": 3, "repo": 3, "sandbox": 3, "verify": 3, "context": 3,
     "events": 2, "store": 2, "config": 2, "prompts": 2,
-    "amounts": 1, "errors": 1, "garbage": 1, "text": 1, "values": 1,
+    "amounts": 1, "errors": 1, "garbage": 1, "lean": 1, "text": 1, "values": 1,
     "": 0,  # coder/__init__.py: the version
 }  # fmt: skip
 

@@ -3,7 +3,6 @@
 Runs in a worker process (coder.context.worker): a grammar that hangs or crashes must not take coder with it.
 """
 
-import importlib
 import re
 import warnings
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coder.context.languages import LANGUAGES, is_code, language_of, suffix_of
+from coder.lean import import_lean
 
 if TYPE_CHECKING:
     import tree_sitter
@@ -105,7 +105,7 @@ def _grammar(language: str) -> tuple["tree_sitter.Parser", "tree_sitter.Query"]:
     import tree_sitter
 
     data = LANGUAGES[language]
-    grammar = tree_sitter.Language(getattr(importlib.import_module(data.module), data.function)())
+    grammar = tree_sitter.Language(getattr(import_lean(data.module, "_binding"), data.function)())
     parser = tree_sitter.Parser(grammar)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its successor, a progress callback, crashes in 0.25.2

@@ -10,12 +10,13 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from coder.errors import CoderError, Failed, UserError
+from coder.lean import import_lean
 from coder.text import visible_line
 
 MINIMUM = (2, 34)
@@ -98,7 +99,7 @@ def git_warning() -> str:
 
 
 def warm() -> None:
-    """Import GitPython ahead of the first call (about 0.1 s); meant for a thread. Says nothing when git is missing."""
+    """Import GitPython ahead of the first call; meant for a thread. Says nothing when git is missing."""
     with contextlib.suppress(CoderError):
         _library()
 
@@ -243,23 +244,9 @@ def _user_config(*places: str) -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def _library() -> Any:
-    """GitPython's command class. Its import runs `git version`, so it is told which git beforehand."""
-    with _import_lock, _environ(GIT_PYTHON_GIT_EXECUTABLE=find_git(), GIT_PYTHON_REFRESH="quiet"):
-        from git.cmd import Git as Command
-
+    """GitPython's command class, without its model of repositories: to import that takes twice as long."""
+    find_git()  # or the refusal that says what to do
+    with _import_lock:
+        Command = import_lean("git", "cmd").Git
         Command.GIT_PYTHON_TRACE = False  # its log lines would hold names and content
     return Command
-
-
-@contextlib.contextmanager
-def _environ(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
