@@ -166,6 +166,17 @@ def append_line(path: Path, line: bytes) -> None:
         os.close(descriptor)
 
 
+def read_redacted(path: Path, known: tuple[str, ...] = ()) -> str:
+    """The text of a log, and from now on the log itself, without the `known` secrets and what looks like one."""
+    from coder.text import redact  # only here: processes that are started often use this module
+
+    text = path.read_bytes().decode("utf-8", "replace")
+    redacted = redact(text, known)
+    if redacted != text:
+        write_whole(path, redacted.encode("utf-8", "replace"))
+    return redacted
+
+
 # "codr": tells a file of coder from any other SQLite file. See https://www.sqlite.org/pragma.html#pragma_application_id
 _APPLICATION_ID = 0x636F6472
 BUSY_SECONDS = 5.0  # that another process's hold is waited for

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 # C0 controls but tab and newline become control pictures (U+2400 block); the rest is spelled out.
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)} | {0x7F: "\u2421"}
@@ -195,6 +196,19 @@ def _spellings(known: Iterable[str]) -> list[str]:
         )
     }
     return sorted(found, key=lambda spelling: (-len(spelling), spelling))
+
+
+def redact_within(value: Any, known: tuple[str, ...] = ()) -> Any:
+    """A JSON value with every text in it redacted, but for the names of fields."""
+    match value:
+        case dict():
+            return {name: redact_within(inner, known) for name, inner in value.items()}
+        case list():
+            return [redact_within(inner, known) for inner in value]
+        case str():
+            return redact(value, known)
+        case _:
+            return value
 
 
 def mask_key(key: str) -> str:

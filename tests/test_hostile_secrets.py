@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.fake_openai import Answer, FakeOpenAI, free_text_call, text, tool_call
 from tests.work import CALC, FIX, UNITTEST, coder, make_repository
 
@@ -41,8 +42,20 @@ def test_a_failing_test_does_not_carry_a_tracked_secret_file_into_a_request(tmp_
         sent = json.dumps(server.bodies())
     assert ended.result["tests"]["status"] == "failed", ended.err
     assert "FAIL" in sent
-    found = [canary for canary in ("correct-horse-battery", "tracked-canary", KEY) if canary in sent + ended.out]
-    assert found == []
+    kept = "".join(path.read_text() for path in Path(ended.result["tests"]["log"]).parent.glob("*.log"))
+    assert "FAIL" in kept
+    seen = sent + ended.out + kept
+    assert [canary for canary in ("correct-horse-battery", "tracked-canary", KEY) if canary in seen] == []
+
+
+def test_a_key_that_a_model_repeats_is_not_passed_on(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "repo")
+    with FakeOpenAI([text(f"your key is {KEY}")]) as server:
+        flags = ["--output", "jsonl", "--output-file", str(tmp_path / "result.json")]
+        ended = warm.coder(root, "ask", "what is my key?", *flags, env=server.environ(KEY))
+    exported = warm.coder(root, "sessions", "export", ended.lines[-1]["session"], "--output", "json")
+    shown = [ended.out, (tmp_path / "result.json").read_text(), exported.out]
+    assert all("your key is [redacted" in each and KEY not in each for each in shown)
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")

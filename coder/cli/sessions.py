@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from coder.cli import doors
 from coder.cli.options import SharedOptions, gather
 from coder.cli.setup import prepare
 from coder.errors import Exit
@@ -19,7 +20,7 @@ from coder.session.sessions import (
     list_sessions,
     rename_session,
 )
-from coder.text import visible, visible_line
+from coder.text import redact, redact_within, visible, visible_line
 
 
 @click.command("sessions", cls=SharedOptions)
@@ -53,7 +54,7 @@ def command(
     if action == "list":
         root = "" if everywhere or setup.location is None else str(setup.location.root)
         infos = list_sessions(setup.places, root)
-        click.echo(dump([to_object(info) for info in infos], indent=2) if output == "json" else _table(infos))
+        click.echo(_json([to_object(info) for info in infos]) if output == "json" else _table(infos))
         return Exit.DONE
     info = find_session(setup.places, session)
     match action:
@@ -72,15 +73,20 @@ def command(
 
 
 def _report(output: str, text: str, value: dict[str, Any]) -> None:
-    click.echo(dump(value, indent=2) if output == "json" else text)
+    click.echo(_json(value) if output == "json" else text)
+
+
+def _json(value: object) -> str:
+    """What people said and models answered may hold what must not be passed on."""
+    return dump(redact_within(value, doors.known_secrets()), indent=2)
 
 
 def _print_session(info: SessionInfo, output: str, *, most: int) -> None:
     history = load_history(info.path)
     if output == "json":
-        click.echo(dump({**to_object(info), "history": history}, indent=2))
+        click.echo(_json({**to_object(info), "history": history}))
     else:
-        click.echo(visible(to_markdown(info, history, most=most)))
+        click.echo(visible(redact(to_markdown(info, history, most=most), doors.known_secrets())))
 
 
 def _table(infos: list[SessionInfo]) -> str:
@@ -88,6 +94,6 @@ def _table(infos: list[SessionInfo]) -> str:
         return "no sessions here yet"
     return "\n".join(
         f"{info.id}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(info.updated))}  {info.status:<11}  "
-        f"{visible_line(info.title or info.task, 70)}"
+        f"{visible_line(redact(info.title or info.task, doors.known_secrets()), 70)}"
         for info in infos
     )

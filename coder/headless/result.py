@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coder.errors import Exit
+from coder.text import redact_within
 from coder.values import Evidence, FileDiff, TriageCard, Usage
 
 SCHEMA = "coder.result/1"
@@ -111,6 +112,21 @@ def usage_list(usages: Sequence[Usage]) -> list[dict[str, Any]]:
         }
         for usage in usages
     ]
+
+
+# Sentences, by the name of their field. Patches, paths and names are exact: programs use them.
+_PROSE = frozenset({"summary", "text", "reason", "message", "hint", "task", "warnings", "note"})
+
+
+def told(value: Any, known: tuple[str, ...]) -> Any:
+    """An object as it leaves the process: secrets taken out of its sentences, at any depth."""
+    match value:
+        case dict():
+            return {name: redact_within(v, known) if name in _PROSE else told(v, known) for name, v in value.items()}
+        case list():
+            return [told(inner, known) for inner in value]
+        case _:
+            return value
 
 
 def dump(value: object, *, indent: int | None = None) -> str:

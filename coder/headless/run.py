@@ -228,7 +228,7 @@ def _emit(run: _Run, event: events.Event) -> None:
         return
     with run.printing:
         try:
-            print(results.dump({"seq": run.seq, **line}), flush=True)
+            print(results.dump({"seq": run.seq, **results.told(line, run.job.output.secrets)}), flush=True)
             run.seq += 1
         except OSError as error:
             run.unprinted = error
@@ -310,7 +310,8 @@ async def _take_back(run: _Run) -> None:
 
 
 def _print_result(run: _Run, code: Exit) -> None:
-    result, output = run.result, run.job.output
+    output = run.job.output
+    result = results.told(run.result, output.secrets)
     match output.format:
         case "json":
             print(results.dump(result, indent=2), flush=True)
@@ -338,7 +339,9 @@ def _say_error(error: dict[str, str]) -> None:
 def _write_files(run: _Run) -> None:
     output = run.job.output
     if output.file:
-        output.file.write_text(results.dump(run.result, indent=2) + "\n", encoding="utf-8")
+        output.file.write_text(
+            results.dump(results.told(run.result, output.secrets), indent=2) + "\n", encoding="utf-8"
+        )
     if output.junit and run.session:
         from coder.headless.junit import write_junit
 

@@ -17,7 +17,7 @@ from coder.repo.trust import TrustStore
 from coder.sandbox import SandboxError, View
 from coder.session.means import Means, Mode
 from coder.session.turn import agent_of
-from coder.store import private_dir
+from coder.store import private_dir, read_redacted
 from coder.text import redact
 from coder.values import Approval
 from coder.verify.masked import masked_files
@@ -76,7 +76,7 @@ class OwnCommands:
             ended = await sandbox.run(argv, view, timeout=means.settings.test.timeout, on_output=show, log=log)
         except SandboxError as error:
             raise Refused(f"the sandbox failed: {error}", "coder doctor shows what it needs") from error
-        said = clip(redact(log.read_bytes().decode("utf-8", "replace"), known), MAX_OUTPUT)
+        said = clip(read_redacted(log, known), MAX_OUTPUT)
         self._tell_model(line, ended.exit_code, said)
         return CommandEnd(ended.exit_code, said, ended.duration_s, str(sandbox))
 

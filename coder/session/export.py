@@ -10,7 +10,7 @@ from coder.model.messages import message_text
 from coder.session.recorded import load_history
 from coder.session.sessions import SessionInfo, find_session
 from coder.store import Places
-from coder.text import visible
+from coder.text import redact, redact_within, visible
 
 WHOLE = 1_000_000  # characters of one part: more than any has
 
@@ -47,7 +47,8 @@ def to_object(info: SessionInfo) -> dict[str, Any]:
 
 
 def export_session(places: Places, id: str, name: str) -> str:
-    """Write a session to a new file (0600), whose name is given back: JSON where it ends in .json, else Markdown.
+    """Write a session, redacted, to a new file (0600), whose name is given back: JSON where it ends in .json, else
+    Markdown.
 
     Nothing is overwritten. Blocking.
     """
@@ -56,9 +57,9 @@ def export_session(places: Places, id: str, name: str) -> str:
     info = find_session(places, id)
     history = load_history(info.path)
     if path.suffix == ".json":
-        text = json.dumps({**to_object(info), "history": history}, indent=2, ensure_ascii=True)
+        text = json.dumps(redact_within({**to_object(info), "history": history}), indent=2, ensure_ascii=True)
     else:
-        text = visible(to_markdown(info, history))
+        text = visible(redact(to_markdown(info, history)))
     try:
         with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
             path.chmod(0o600)

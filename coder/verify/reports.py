@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import structs
 
 from coder.sandbox.values import CommandResult
+from coder.store import read_redacted
 from coder.text import redact
 from coder.values import TestFailure, TestReport
 from coder.verify.commands import runner_of
@@ -48,10 +49,9 @@ def make_report(
     """What the run of `argv` on `tree` says. A command whose output names no tests counts as one test: itself.
 
     Paths of failures are relative to `root` where they lie in it. Messages and traces go to models and screens:
-    `secrets`, and what looks like one, are taken out of them.
+    `secrets`, and what looks like one, are taken out of them and of the log.
     """
-    raw = result.log.read_bytes()
-    text = raw.decode("utf-8", "replace")
+    text = read_redacted(result.log, tuple(secrets))
     outcome = _outcome(argv, result, text)
     failures = [_redacted(_located(root, failure), tuple(secrets)) for failure in outcome.failures]
     return TestReport(
@@ -66,7 +66,7 @@ def make_report(
         result.duration_s,
         result.timed_out,
         str(result.log),
-        hashlib.sha256(raw).hexdigest(),
+        hashlib.sha256(result.log.read_bytes()).hexdigest(),
         sandbox,
     )
 
