@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from coder.config import Settings
-from coder.errors import UserError
+from coder.errors import Exit, UserError
 from coder.events import (
     Applied,
     EvidenceReady,
+    Notice,
     ProposalReady,
     ReplyFinished,
+    Review,
     ToolFinished,
     ToolStarted,
     TurnFinished,
@@ -24,6 +26,7 @@ from coder.events import (
 )
 from coder.session.checks import CheckOptions
 from coder.session.housekeeping import prune, prune_daily
+from coder.session.policy import accept_all
 from coder.session.record import session_path
 from coder.session.recorded import load_history
 from coder.session.session import Session, SessionOptions
@@ -35,6 +38,7 @@ from coder.session.sessions import (
     newest_session,
     rename_session,
 )
+from coder.session.undecided import UNDECIDED
 from coder.values import ReviewDecision
 from tests.conversation import User, told
 from tests.fake_openai import FakeOpenAI, free_text_call, reasoning, text
@@ -180,6 +184,38 @@ def test_a_turn_that_a_kill_ended_goes_on_from_its_last_whole_step(user: User, s
         return [event for event in session.replay() if isinstance(event, TurnFinished)]
 
     assert [event.status for event in user.session("one", past, resume=True)] == ["interrupted", "unchanged"]
+
+
+def killed_in_review(user: User) -> None:
+    """A session whose process ended while its proposal was looked at."""
+    user.turns("one", "mend add")
+    path = session_path(user.places, "one")
+    lines = path.read_bytes().splitlines(keepends=True)
+    last = max(at for at, line in enumerate(lines) if b'"kind": "proposal"' in line)
+    path.write_bytes(b"".join(lines[: last + 1]))
+    (user.root / "calc.py").write_text(CALC)
+
+
+def test_a_proposal_whose_review_a_kill_ended_is_decided_about_later(user: User, server: FakeOpenAI):
+    killed_in_review(user)
+    (user.root / "other.txt").write_text("mine, and written since\n")
+    asked: list[Review] = []
+    user.review = lambda question: asked.append(question) or accept_all(question.proposal.files)
+
+    async def decide(session: Session) -> None:
+        assert UNDECIDED in [event.text for event in user.events if isinstance(event, Notice)]
+        assert (await session.review()).exit is Exit.DONE
+        with pytest.raises(UserError, match="no proposal to decide about"):
+            await session.review()
+
+    user.session("one", decide, resume=True)
+    assert len(asked) == 1 and "changed while you reviewed" in asked[0].proposal.warnings[0]
+    assert "return a + b" in (user.root / "calc.py").read_text() and (user.root / "other.txt").exists()
+
+    async def past(session: Session) -> list[str]:
+        return [type(event).__name__ for event in session.replay()][-4:-1]
+
+    assert user.session("one", past, resume=True) == ["ProposalReady", "Applied", "TurnFinished"]
 
 
 def test_one_process_at_a_time_continues_a_session(user: User, server: FakeOpenAI):

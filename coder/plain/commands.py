@@ -124,6 +124,10 @@ def _diff(room: Room, rest: str) -> None:
         show_diff(room.console, room.proposal)
 
 
+def _review(room: Room, rest: str) -> None:
+    room.do(room.session.review())
+
+
 def _test(room: Room, rest: str) -> None:
     if rest in ("run", "failed"):
         room.wait(room.session.run_tests(failed=rest == "failed"))
@@ -253,6 +257,7 @@ COMMANDS: tuple[Command[Room], ...] = (
     Command("pin", _pin),
     Command("drop", _drop),
     Command("diff", _diff),
+    Command("review", _review),
     Command("test", _test),
     Command("open", _open),
     Command("triage", _triage),

@@ -27,6 +27,7 @@ WORDS: Mapping[str, tuple[str, str]] = {  # what may follow the name; what it do
     "open": ("[N]", "Open $EDITOR where cause N of the failures is, or at PATH:LINE"),
     "triage": ("", "What is behind the failures"),
     "diff": ("", "Look at the last proposal again"),
+    "review": ("", "Decide about the last proposal, where its review was broken off"),
     "undo": ("[CHECKPOINT]", "Take back what was applied last"),
     "btw": ("QUESTION", "A side question, also while a turn runs; the conversation stays as it is"),
     "compact": ("", "Leave older steps out of the conversation"),

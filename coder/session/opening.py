@@ -1,19 +1,21 @@
-"""What a session works with, put together at its opening: client, helpers, checks, briefing, the record."""
+"""A session's opening: what it works with, put together (client, checks, briefing, record …), and what is said then."""
 
 from collections.abc import Callable
 
 from coder.agents.subagents import Helpers
 from coder.config import Settings
 from coder.context.tokens import count_tokens
-from coder.events import Ask, Emit
+from coder.events import Ask, Emit, Notice, SessionStarted
 from coder.model.client import Client
 from coder.repo.repository import Repository
 from coder.session.briefing import Briefing
 from coder.session.checks import Checks
+from coder.session.disclosure import tell_once
 from coder.session.means import Means, SessionOptions
 from coder.session.record import Record
 from coder.session.recorded import Recorded
 from coder.session.recorder import Recorder
+from coder.session.undecided import UNDECIDED
 from coder.store import Places
 
 
@@ -55,3 +57,17 @@ def gather(
         state.cache_key or f"coder:{id}",
         history,
     )
+
+
+def announce(means: Means, id: str, model_before: str, *, is_undecided: bool) -> None:
+    """What there is to say of a session that is open now. `model_before`: that of its turns so far, "" without any."""
+    location, model = means.repository.location, means.settings.model
+    means.emit(SessionStarted(id, str(location.root), location.branch, model, means.options.checks.sandbox))
+    if model_before not in ("", model):
+        means.emit(Notice(f"this session was with {model_before}; it goes on with {model}"))
+    if location.state:
+        means.emit(Notice(f"a {location.state} is in progress in this repository", "warning"))
+    if is_undecided:
+        means.emit(Notice(UNDECIDED))
+    if told := tell_once(means.places, means.client.provider):
+        means.emit(Notice(told))

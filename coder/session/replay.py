@@ -70,9 +70,9 @@ def replay(records: Iterable[Json]) -> Iterator[Event]:
                     if not moved or repr(item) not in moved:
                         yield from _item(item, names)
             case {"kind": "evidence"}:
-                evidence = _evidence(record)
+                evidence = evidence_of(record)
                 yield evidence
-            case {"kind": "proposal", "patch": str(patch)} if found_proposal := _proposal(record, patch, evidence):
+            case {"kind": "proposal", "patch": str(patch)} if found_proposal := proposal_of(record, patch, evidence):
                 yield ProposalReady(found_proposal)
             case {"kind": "applied" | "undone" as kind}:
                 yield from _landed(kind, record)
@@ -117,12 +117,14 @@ def _summary(call: ToolCall) -> str:
         return "malformed call"
 
 
-def _evidence(record: Json) -> EvidenceReady:
+def evidence_of(record: Json) -> EvidenceReady:
+    """What a record says of the tests."""
     evidence = _read(Evidence, record.get("evidence"), Evidence())
     return EvidenceReady(evidence, _read(tuple[TriageCard, ...], record.get("triage"), ()))
 
 
-def _proposal(record: Json, patch: str, evidence: EvidenceReady | None) -> Proposal | None:
+def proposal_of(record: Json, patch: str, evidence: EvidenceReady | None) -> Proposal | None:
+    """The proposal of a record; None where its patch is damaged."""
     raw = patch.encode("utf-8", "surrogateescape")
     cost = record.get("cost_usd")
     try:

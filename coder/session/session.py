@@ -1,7 +1,7 @@
 """A session: one conversation on one repository, from its opening or where its record left it. `run` is a turn."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -9,7 +9,7 @@ from coder import prompts
 from coder.agents.compaction import compact, size
 from coder.config import Settings
 from coder.errors import Exit, UserError
-from coder.events import Ask, Emit, Event, Notice, SessionStarted, TurnFinished, TurnStarted
+from coder.events import Ask, Emit, Event, Notice, TurnFinished, TurnStarted
 from coder.model.ledger import Total
 from coder.repo.checkpoint import UndoItem, preview, undo
 from coder.repo.discover import Location
@@ -17,16 +17,16 @@ from coder.repo.repository import Repository
 from coder.session.aside import CommandEnd, OwnCommands, ask_aside
 from coder.session.choices import as_left, choose_effort, choose_model
 from coder.session.commits import Commits
-from coder.session.disclosure import tell_once
 from coder.session.means import Mode, SessionOptions
 from coder.session.names import Names
-from coder.session.opening import gather
+from coder.session.opening import announce, gather
 from coder.session.outcome import Outcome
 from coder.session.record import session_path
 from coder.session.recorded import Recorded, RecordedTurn, live_records, read_records, recorded, records_before
 from coder.session.replay import replay, spent
 from coder.session.rewind import preview_all, standing, take_back, undo_in
 from coder.session.turn import Turn
+from coder.session.undecided import undecided
 from coder.store import Places
 from coder.values import Checkpoint, ContextPlan, Evidence, FileDiff, TriageCard, Usage
 
@@ -66,7 +66,8 @@ class Session:
         self._commands = OwnCommands(self._means, id)
         self.names = Names(repository.location, places, id)
         self._adopt(state)
-        self._start(state.settings.get("model", state.model))
+        before = state.settings.get("model", state.model) if self._turns else ""
+        announce(self._means, id, before, is_undecided=undecided(records) is not None)
 
     def _adopt(self, state: Recorded) -> None:
         """Stand where a record stands: at the opening, and after a rewind."""
@@ -77,17 +78,6 @@ class Session:
         self._means.edits, self._means.applied = dict(state.edits), dict(state.applied)
         self.commits = Commits(self._means, self._turns)
         self._means.briefing.resume(state)
-
-    def _start(self, model: str) -> None:
-        means, location = self._means, self._means.repository.location
-        sandbox = self.options.checks.sandbox
-        self._emit(SessionStarted(self.id, str(location.root), location.branch, means.settings.model, sandbox))
-        if self._turns and model not in ("", means.settings.model):
-            self._emit(Notice(f"this session was with {model}; it goes on with {means.settings.model}"))
-        if location.state:
-            self._emit(Notice(f"a {location.state} is in progress in this repository", "warning"))
-        if told := tell_once(means.places, means.client.provider):
-            self._emit(Notice(told))
 
     # ── what a face may look at ──
 
@@ -157,15 +147,27 @@ class Session:
         means.recorder.note("task", turn=number, text=task)
         means.emit(TurnStarted(number, task))
         self._turn = Turn(means, task, self.mode, subject)
+        return await self._to_its_end(self._turn.run())
+
+    async def review(self) -> Outcome:
+        """Decide about the proposal of the last turn, where its review was broken off. Raises UserError where not."""
+        records = await asyncio.to_thread(lambda: live_records(read_records(session_path(self._means.places, self.id))))
+        proposal = undecided(records)
+        if proposal is None:
+            raise UserError("there is no proposal to decide about", "/diff shows the last one")
+        self._turn = Turn(self._means, self._turns[-1].task, "edit")
+        return await self._to_its_end(self._turn.review(proposal))
+
+    async def _to_its_end(self, turn: Awaitable[Outcome]) -> Outcome:
         try:
-            outcome = await self._turn.run()
+            outcome = await turn
         except BaseException as error:
             self._close_turn(getattr(error, "exit", Exit.INTERRUPT).status, "")
             raise
         if self.mode == "plan" and outcome.exit is Exit.DONE:
             self.plan_text = outcome.summary
         self._close_turn(outcome.exit.status, outcome.summary, outcome.checkpoint)
-        means.emit(TurnFinished(outcome.exit.status, outcome.summary))
+        self._emit(TurnFinished(outcome.exit.status, outcome.summary))
         return outcome
 
     @property

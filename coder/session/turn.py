@@ -12,7 +12,7 @@ from coder.agents.subagents import select
 from coder.agents.tool import Desk
 from coder.config import Settings
 from coder.context.render import is_beside
-from coder.errors import ApiError, Exit, LimitReached
+from coder.errors import ApiError, Exit, Failed, LimitReached
 from coder.events import Applied, ApproveSpending, ContextPlanned, Notice, ProposalReady, Review
 from coder.model.messages import TOO_LONG, message_text, user_message
 from coder.repo.draft import Draft
@@ -203,7 +203,25 @@ class Turn:
             return Outcome(Exit.FAILED, ENDINGS[end.status], files=files, patch=patch)
         if not files:
             return Outcome(Exit.UNCHANGED, end.text or "nothing was changed")
-        proposal = self._proposal(draft, files, patch, end.text)
+        return await self._decide(self._proposal(draft, files, patch, end.text), end.text)
+
+    async def review(self, proposal: Proposal) -> Outcome:
+        """Ask again about a proposal of before, as it fits the files of now. Raises Failed where nothing of it does."""
+        self.evidence, self.triage = proposal.evidence, proposal.triage
+        await self._check_destination()
+        repository = self._means.repository
+        try:
+            if (await asyncio.to_thread(repository.snapshot)).tree != proposal.snapshot:
+                proposal = await asyncio.to_thread(renewed, repository, proposal)
+        except GitError as error:
+            raise Failed("the files of the proposal are gone", "give the task again") from error
+        if not proposal.files:
+            raise Failed("nothing is left of the proposal: the files are as it has them, or changed in the same lines")
+        return await self._decide(proposal, proposal.summary)
+
+    async def _decide(self, proposal: Proposal, summary: str) -> Outcome:
+        """Ask until it is decided and has landed: what changed meanwhile is shown anew."""
+        files, patch = proposal.files, proposal.patch
         stale: Stale | None = None
         while True:
             decision = await self._ask_review(proposal, again=stale is not None)
@@ -213,7 +231,7 @@ class Turn:
                 why = stale.message if stale else why
                 return Outcome(Exit.FAILED, f"the change was not applied: {why}", proposal, decision, files, patch)
             try:
-                return await self._land(proposal, decision, end.text)
+                return await self._land(proposal, decision, summary)
             except Stale as error:
                 stale, proposal = error, await asyncio.to_thread(renewed, self._means.repository, proposal)
             if not proposal.files:

@@ -17,6 +17,10 @@ class Retest(str):
     """A waiting command that runs tests: "/test run", or "/test failed" for those that failed."""
 
 
+class Undecided(str):
+    """A waiting command that shows a proposal again, to be decided about."""
+
+
 class Turns:
     """`ended` is called after the opening and after each turn, with what ended it early or None."""
 
@@ -82,10 +86,15 @@ class Turns:
     async def _run(self, session: SessionLike, task: str) -> None:
         fault: BaseException | None = None
         try:
-            if isinstance(task, Retest):
-                await session.run_tests(failed=task.endswith("failed"))
-            else:
-                await (session.carry_out(task) if isinstance(task, ApprovedPlan) else session.run(task))
+            match task:
+                case Retest():
+                    await session.run_tests(failed=task.endswith("failed"))
+                case Undecided():
+                    await session.review()
+                case ApprovedPlan():
+                    await session.carry_out(task)
+                case _:
+                    await session.run(task)
         except (Exception, asyncio.CancelledError) as error:
             fault = error
         self._task = None

@@ -12,7 +12,7 @@ from coder.session.commands import Command, needed
 from coder.text import visible_line
 from coder.tui.commands.command import at_rest, with_session
 from coder.tui.confirm import Confirm, file_words
-from coder.tui.turns import ApprovedPlan, Retest
+from coder.tui.turns import ApprovedPlan, Retest, Undecided
 
 if TYPE_CHECKING:
     from coder.tui.app import CoderApp
@@ -137,6 +137,11 @@ def diff(app: CoderApp, rest: str) -> None:
     app.push_screen(ReviewScreen(reviewed if reviewed and known else Review(app.proposal), read_only=True))
 
 
+def review(app: CoderApp, rest: str) -> None:
+    if at_rest(app, "a proposal is reviewed"):
+        app.submit(Undecided("/review"))
+
+
 def undo(app: CoderApp, rest: str) -> None:
     """Say what becomes of the files, and ask."""
 
@@ -241,6 +246,7 @@ COMMANDS = (
     Command("open", open_place),
     Command("triage", triage),
     Command("diff", diff),
+    Command("review", review),
     Command("undo", undo),
     Command("btw", aside),
     Command("compact", compact),
