@@ -49,6 +49,16 @@ def test_a_file_that_changes_with_the_likely_one_is_told_by_history(tmp_path: Pa
     assert "changes with watcher.py 5 of 5 times" in reasons
 
 
+def test_of_two_files_alike_the_one_changed_last_comes_first_and_says_so(tmp_path: Path):
+    root = project(tmp_path, {"a_hoist.py": "mast = 1\n" * 400, "b_hoist.py": "mast = 1\n" * 400, "notes.md": "\n"})
+    for number, path in enumerate((*["notes.md"] * 9, "b_hoist.py")):
+        (root / path).write_bytes((root / path).read_bytes() + b"# %d\n" % number)
+        run_git(root, "commit", "-qam", "go on")
+    plan = plan_of(root, "hoist the mast", 1_800)
+    assert plan.entries[0].path == "b_hoist.py" and "changed lately" in plan.entries[0].reasons
+    assert "changed lately" not in {entry.path: entry.reasons for entry in plan.entries}["a_hoist.py"]
+
+
 ODD = {"漢字かな交じり文" * 8: "py", "\x1b[31m" * 20: "py", "👩🏽‍🚀" * 9: "md", "QX7%" * 30: "ts", "plain": "\udcff"}
 LONG_NAMES = {f"{name}/{number}.{suffix}": "x = 1\n" for name, suffix in ODD.items() for number in range(30)}
 

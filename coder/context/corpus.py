@@ -19,6 +19,7 @@ from coder.context.withheld import NO_RULES, Rules
 from coder.garbage import not_collecting
 
 LATELY = 40  # commits after which a change counts for 1/e
+FRESH = 5  # commits within which the last change of a file still counts for more than .7
 
 # Files of these names stand for their folder: `cache/index.ts` is what others call "cache".
 FOLDER_NAMES = frozenset(["__init__", "index", "mod", "lib", "main", "package-info"])
@@ -65,11 +66,13 @@ class PastCommit(Struct, frozen=True):
 
 
 class Past(Struct, frozen=True):
-    """Commits newest first; for each document in how many of them it was, and how much it was changed lately."""
+    """Commits newest first; for each document in how many of them it was, how much it was changed lately, and how
+    fresh its last change is (1 in the newest commit, 0 where none of them changed it)."""
 
     commits: tuple[PastCommit, ...]
     times: tuple[int, ...]
     lately: tuple[float, ...]
+    fresh: tuple[float, ...]
 
 
 class Corpus(Struct, frozen=True):
@@ -131,13 +134,16 @@ def _document(file: File, facts: Facts, folders: dict[str, frozenset[int]]) -> D
 
 def _past(history: History, documents: Sequence[Document]) -> Past:
     places = present(history, [document.path for document in documents])
-    times, lately, commits = [0] * len(documents), [0.0] * len(documents), []
+    times, commits = [0] * len(documents), []
+    lately, fresh = [0.0] * len(documents), [0.0] * len(documents)
     for age, commit in enumerate(history.commits):
         changed = tuple(dict.fromkeys(places[path] for path in commit.paths if places[path] >= 0))
         sources = sum(documents[place].kind == "source" for place in changed)
         share = 1.0 / math.sqrt(sources or 1)  # a commit that changed much says little of each
         commits.append(PastCommit(frozenset(commit.terms), changed, share))
         for place in changed:
+            if not times[place]:
+                fresh[place] = 1.0 / math.sqrt(1 + age / FRESH)
             times[place] += 1
             lately[place] += share * math.exp(-age / LATELY)
-    return Past(tuple(commits), tuple(times), tuple(lately))
+    return Past(tuple(commits), tuple(times), tuple(lately), tuple(fresh))

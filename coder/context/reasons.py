@@ -46,6 +46,8 @@ class Explainer:
             found.append(f"mentions {said}")
         if signals["lately"][place] > 1.0:
             found.append("changed often lately")
+        elif signals["fresh"][place] > 0.7:
+            found.append("changed lately")
         return tuple(found[:MOST_REASONS])
 
     def _declared(self, symbols: Sequence[Symbol]) -> str:
