@@ -1,7 +1,7 @@
 """Which form each ranked file gets within a budget: whole, a part, summary, outline, name or nothing. Pure arithmetic.
 
-Whatever shows code is taken by how likely it is needed over (nearly) its size: of the rules tried on 972 public commits
-the one that covers the most of what tasks need, at every budget from 8,000 to 272,000 tokens. A file that can never be
+Whatever shows code is taken by how likely it is needed over its size: of the rules tried on 972 public commits none
+covers more of what tasks need, at any budget from 8,000 to 272,000 tokens. A file that can never be
 whole competes as a part. What is left is for summaries or outlines, then for names.
 """
 
@@ -24,7 +24,7 @@ LEAST_PART = 300  # tokens below which a part says no more than an outline
 PART_RANK = 8  # only files that rank this high are shown in part
 PART_WORTH = 0.25  # of the file's own worth: a task's lines are often elsewhere in it
 NEEDED = 2.0  # files that a task needs, about
-SIZE_POWER, SIZE_OFFSET = 0.85, 200  # a very small file is worth little more than a small one
+SIZE_OFFSET = 200  # tokens added to each size: a very small file is worth little more than a small one
 
 
 class Candidate(Struct, frozen=True):
@@ -82,7 +82,7 @@ def _odds(candidates: Sequence[Candidate]) -> list[float]:
 
 
 def _price(size: int) -> float:
-    return SIZE_POWER * math.log(size + SIZE_OFFSET)
+    return math.log(size + SIZE_OFFSET)
 
 
 def pack(
