@@ -18,7 +18,7 @@ from coder.context.withheld import content_why
 PROSE_BYTES = 128 * 1024  # how much of a document is read for terms; a changelog's tail says little
 DATA_BYTES = 4 * 1024  # the same for data (JSON, CSV, SVG, lock files): its head says what it is
 MOST_DATA_BYTES = 64 * 1024  # data above this is known by its name only
-DRAWINGS = frozenset({"svg"})  # text, but full of numbers and names that nobody gave: known by its name only too
+DRAWING = ".svg"  # text, but full of numbers and names that nobody gave: known by its name only too
 MINIFIED_LINE = 400  # mean bytes per line above which code was written by a machine
 
 _HEADER = struct.Struct("<9I")
@@ -65,7 +65,7 @@ def facts_key(oid: str, path: str) -> str:
 
 def worth_reading(path: str, size: int) -> bool:
     """Whether the index reads the content of a file of `size` bytes."""
-    return is_code(path) or is_prose(path) or (size <= MOST_DATA_BYTES and suffix_of(path) not in DRAWINGS)
+    return not path.endswith(DRAWING) if size <= MOST_DATA_BYTES else is_code(path) or is_prose(path)
 
 
 def read_bytes(path: str) -> int | None:

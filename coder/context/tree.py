@@ -14,7 +14,7 @@ from coder.context.index import Blobs, File, Index, Progress
 from coder.context.languages import is_code
 from coder.context.task import GENERIC, STOP, read_task
 from coder.context.terms import words
-from coder.context.withheld import Rules, shown_text, withheld
+from coder.context.withheld import Rules, shown_text, too_large, withheld
 from coder.values import Withheld
 
 CODERIGNORE_BYTES = 256 * 1024
@@ -80,7 +80,7 @@ def sift(snapshot: Tree, rules: Rules) -> Sifted:
     for file in snapshot.files:
         if file.path in known:
             continue
-        why = _NO_FILE.get(file.mode) or withheld(file.path, b"", size=file.size, rules=rules)
+        why = _NO_FILE.get(file.mode) or rules.why(file.path) or too_large(file.size)
         if file.size < 0 and not why:
             why = "not in this clone"
         if why:

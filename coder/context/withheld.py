@@ -16,8 +16,8 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 HEAD_BYTES = 8_000  # how far git looks for a NUL before it calls a file text
 
 # Source: the list of secret files in the project's threat model; the names are those their own tools use.
-_SECRET_NAME = re.compile(
-    r"(?i)\.env(?:\.(?!example$|sample$|template$|dist$).*)?|\.envrc"
+_SECRET_NAME = re.compile(  # of a name in lower case
+    r"\.env(?:\.(?!example$|sample$|template$|dist$).*)?|\.envrc"
     r"|id_[a-z0-9_-]+|[._]netrc|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd|\.pgpass|\.my\.cnf|\.dockercfg"
     r"|\.?credentials|kubeconfig|service[-_]?account.*\.json|client_secrets?.*\.json"
     r"|secrets?\.(?:json|ya?ml|toml|ini|env)|\.vault[-_]?pass(?:word)?"
@@ -78,11 +78,14 @@ def withheld(path: str, head: bytes, *, size: int = -1, rules: Rules = NO_RULES)
 
     `head` is the content, or as much of it as is at hand; `size` the size of the whole in bytes when `head` is a part.
     """
-    if why := rules.why(path):
+    if why := rules.why(path) or too_large(max(size, len(head))):
         return why
-    if max(size, len(head)) > MAX_FILE_BYTES:
-        return f"larger than {MAX_FILE_BYTES // 1024 // 1024} MiB"
     return content_why(path, head, secrets=not rules.allows_secrets(path)) if head else ""
+
+
+def too_large(size: int) -> str:
+    """ "" or why a file of `size` bytes never reaches a request."""
+    return "" if size <= MAX_FILE_BYTES else f"larger than {MAX_FILE_BYTES // 1024 // 1024} MiB"
 
 
 def content_why(path: str, head: bytes, *, secrets: bool = True) -> str:
