@@ -1,5 +1,6 @@
 """Sessions outlive their process: resumed, forked, renamed, rewound, pruned; and nothing a kill tears is fatal."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from coder.events import (
     ProposalReady,
     ReplyFinished,
     Review,
+    TextDelta,
     ToolFinished,
     ToolStarted,
     TurnFinished,
@@ -184,6 +186,34 @@ def test_a_turn_that_a_kill_ended_goes_on_from_its_last_whole_step(user: User, s
         return [event for event in session.replay() if isinstance(event, TurnFinished)]
 
     assert [event.status for event in user.session("one", past, resume=True)] == ["interrupted", "unchanged"]
+
+
+@pytest.mark.parametrize("how", ["interrupted", "killed"])
+def test_what_was_read_of_a_reply_is_there_after_its_end(how: str, user: User, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("coder.session.recorder.REPLY_S", 0.0 if how == "killed" else 60.0)
+
+    async def broken_off(session: Session) -> None:
+        turn = asyncio.create_task(session.run("explain add"))
+        while not any(isinstance(event, TextDelta) for event in user.events):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        turn.cancel()
+        await asyncio.wait([turn])
+
+    async def past(session: Session) -> list[object]:
+        return list(session.replay())
+
+    with FakeOpenAI([text("It adds two numbers, and more.").stall(6)]) as server:
+        for name, value in server.environ().items():
+            monkeypatch.setenv(name, value)
+        user.session("one", broken_off)
+    if how == "killed":
+        path = session_path(user.places, "one")
+        path.write_bytes(path.read_bytes().partition(b'{"kind": "outcome"')[0])
+    read = "".join(event.text for event in user.events if isinstance(event, TextDelta))
+    assert user.session("one", past, resume=True)[-3:-1] == [
+        ReplyFinished(f"{read} […]"),
+        TurnFinished("interrupted", ""),
+    ]
 
 
 def killed_in_review(user: User) -> None:

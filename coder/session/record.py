@@ -2,9 +2,10 @@
 
 Records: `session` (first: root, model, parent and cache key of a fork), `task` (opens a turn), `section` (the plan of
 the repository section that was shown), `items` (the conversation from position `at` on is now `items`; `tree` is the
-draft the model then knew), `evidence`, `proposal`, `applied`, `committed`, `undone`, `pins`, `setting`, `title`,
-`remark` (what the next turn begins with), `plan` (the user changed it), `rewind` (the turns from `turn` on are void)
-and `outcome` (closes a turn). Readers skip what they don't know.
+draft the model then knew), `said` (of a reply under way, from its character `at` on), `evidence`, `proposal`,
+`applied`, `committed`, `undone`, `pins`, `setting`, `title`, `remark` (what the next turn begins with), `plan` (the
+user changed it), `rewind` (the turns from `turn` on are void) and `outcome` (closes a turn). Readers skip what they
+don't know.
 """
 
 import contextlib

@@ -52,23 +52,25 @@ def replay(records: Iterable[Json]) -> Iterator[Event]:
     """The events of live records, in order. A turn that a kill ended is closed as interrupted."""
     told: list[Json] = []  # the conversation as it stands, to know what a compaction only moved
     names: dict[str, str] = {}
-    turn, is_open = 0, False
+    turn, is_open, heard = 0, False, ""
     evidence: EvidenceReady | None = None
     for record in records:
         match record:
             case {"kind": "task", "text": str(text)}:
                 if is_open:
-                    yield TurnFinished("interrupted", "")
-                turn, is_open, evidence = turn + 1, True, None
+                    yield from _broken_off(heard)
+                turn, is_open, evidence, heard = turn + 1, True, None, ""
                 yield TurnStarted(turn, text)
             case {"kind": "section", "plan": dict(plan)} if found := plan_of(plan):
                 yield ContextPlanned(found)
             case {"kind": "items", "at": int(at), "items": list(items)}:
                 moved = {repr(item) for item in told[at:]}
-                told[at:] = items
+                told[at:], heard = items, ""
                 for item in items:
                     if not moved or repr(item) not in moved:
                         yield from _item(item, names)
+            case {"kind": "said", "at": int(at), "text": str(text)}:
+                heard = heard[:at] + text
             case {"kind": "evidence"}:
                 evidence = evidence_of(record)
                 yield evidence
@@ -80,9 +82,19 @@ def replay(records: Iterable[Json]) -> Iterator[Event]:
                 yield Notice(text)
             case {"kind": "outcome", "status": str(status)}:
                 is_open = False
-                yield TurnFinished(status, str(record.get("summary", "")))
+                if status == "interrupted":
+                    yield from _broken_off(heard)
+                else:
+                    yield TurnFinished(status, str(record.get("summary", "")))
     if is_open:
-        yield TurnFinished("interrupted", "")
+        yield from _broken_off(heard)
+
+
+def _broken_off(heard: str) -> Iterator[Event]:
+    """A turn's end by an interrupt or a kill, with what was heard of its last reply: the model knows nothing of it."""
+    if heard:
+        yield ReplyFinished(f"{heard} […]")
+    yield TurnFinished("interrupted", "")
 
 
 def spent(totals: Iterable[Total]) -> Iterator[Event]:
