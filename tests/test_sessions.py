@@ -413,6 +413,17 @@ def test_what_is_older_than_the_retention_goes_once_a_day(user: User, server: Fa
     assert [info.id for info in list_sessions(user.places)] == ["two"] and not logs.exists()
 
 
+@pytest.mark.parametrize("days", [4_000, -4_000])
+def test_a_clock_that_jumps_costs_no_session(user: User, days: int):
+    kept, stamp = session_path(user.places, "one"), user.places.state / "pruned"
+    kept.parent.mkdir(parents=True)
+    for path, age in ((kept, 40), (stamp, days)):
+        path.touch()
+        os.utime(path, (time.time() - age * 86_400,) * 2)
+    assert not prune_daily(user.places, 30) and kept.exists()
+    assert abs(stamp.stat().st_mtime - time.time()) < 3_600
+
+
 def test_a_session_that_is_open_is_neither_pruned_nor_deleted(user: User, server: FakeOpenAI):
     async def keep(session: Session) -> None:
         os.utime(session_path(user.places, "one"), (0, 0))

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from coder.amounts import count
 from coder.plain.console import Console
 from coder.plain.hunks import Choices, Piece
 from coder.plain.lines import evidence_lines, price_words
@@ -59,7 +60,7 @@ def review(console: Console, proposal: Proposal) -> ReviewDecision:
 def show_proposal(console: Console, proposal: Proposal) -> None:
     """What is proposed and what supports it, before the hunks."""
     added, removed = sum(file.added for file in proposal.files), sum(file.removed for file in proposal.files)
-    console.show(f"\nproposal: {len(proposal.files)} files, +{added} -{removed}", "strong")
+    console.show(f"\nproposal: {count(len(proposal.files), 'file')}, +{added} -{removed}", "strong")
     for file in proposal.files:
         renamed = f"{file.old_path} -> " if file.kind == "renamed" else ""
         console.show(f"  {renamed}{file.path}  +{file.added} -{file.removed}  ({file.kind})")

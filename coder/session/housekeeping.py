@@ -14,12 +14,19 @@ DAY_S = 86_400
 
 
 def prune_daily(places: Places, retention_days: int) -> bool:
-    """Delete what is too old unless that was done within a day. Whether it was done now. Never raises OSError."""
+    """Delete what is too old unless that was done within a day. Whether it was done now. Never raises OSError.
+
+    Where this day is further from the last one than the retention, or before it, the clock may be wrong: nothing goes
+    until the day after.
+    """
     with contextlib.suppress(OSError):
         stamp = private_dir(places.state) / "pruned"
-        if _age(stamp) < DAY_S:
+        age = _age(stamp) if stamp.exists() else DAY_S
+        if 0 <= age < DAY_S:
             return False
         stamp.touch(mode=0o600)
+        if not DAY_S <= age <= retention_days * DAY_S:
+            return False
         prune(places, retention_days)
         return True
     return False
