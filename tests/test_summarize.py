@@ -189,6 +189,18 @@ def test_what_is_said_of_one_file_is_never_kept_for_another(root: Path, tmp_path
     assert kept[git(root, "hash-object", "calc.py").strip()] == "About calc.py.\ndefines: add" and len(kept) == 4
 
 
+def test_asking_again_costs_no_more_than_was_said(root: Path):
+    """Here the first call costs what was said to be the most of all."""
+
+    def dear(body: dict[str, Any]):
+        return text("I would rather not.").using(input_tokens=1_000, output_tokens=6_000)
+
+    with FakeOpenAI(dear) as server:
+        ended = summarize(root, server)
+        assert len(server.requests) == 1
+    assert ended.code == 1 and ended.out.startswith("0 files summarised, 4 could not be")
+
+
 def test_a_kill_loses_only_what_was_under_way(root: Path):
     for number in range(40):
         (root / f"f{number}.py").write_text(f"def f{number}():\n    return {number}\n")

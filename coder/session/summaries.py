@@ -23,6 +23,7 @@ from coder.context.tree import read_texts, rules_for, sift
 from coder.context.withheld import Rules
 from coder.errors import CoderError, Failed
 from coder.model.catalog import Model
+from coder.model.client import Client
 from coder.repo.draft import Draft
 from coder.repo.repository import Repository, Snapshot, TreeFile
 from coder.store import Places
@@ -164,9 +165,10 @@ async def fill(
     """Make the missing summaries, a bounded number of calls at once. Raises what the client and the store raise: it
     concerns all, so nothing more is begun; but what is under way is paid for, and waited for.
 
-    An answer that is no answer is asked for again file by file; what fails alone has failed.
+    What got no usable answer is asked for again file by file, as far as the work then costs no more than was said; what
+    fails alone has failed.
     """
-    waiting = deque(work.calls)
+    again: list[TreeFile] = []
     progress = Progress(0, 0, work.files)
     errors: list[CoderError] = []
 
@@ -181,30 +183,43 @@ async def fill(
         found = {file.oid: made[file.path] for file in files if file.path in made}
         await asyncio.to_thread(store.keep, found, work.maker)
         left = [file for file in files if file.oid not in found]
-        if len(files) > 1 and not errors:
-            waiting.extend((file,) for file in left)
-            left = []
-        advance(len(found), len(left))
+        again.extend(left if len(files) > 1 else ())
+        advance(len(found), len(left) if len(files) == 1 else 0)
 
-    async def worker() -> None:
-        while waiting:
-            try:
-                await take(waiting.popleft())
-            except CoderError as error:
-                errors.append(error)
-                waiting.clear()
+    async def go_through(calls: Sequence[Sequence[TreeFile]], goes_on: Callable[[], bool]) -> None:
+        waiting = deque(calls)
+
+        async def worker() -> None:
+            while waiting and not errors:
+                if not goes_on():
+                    advance(0, len(waiting))
+                    waiting.clear()
+                    return
+                try:
+                    await take(waiting.popleft())
+                except CoderError as error:
+                    errors.append(error)
+
+        workers = [asyncio.create_task(worker()) for _ in range(min(PARALLEL, len(waiting)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for each in workers:
+                each.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
     tell(progress)
-    workers = [asyncio.create_task(worker()) for _ in range(min(PARALLEL, len(waiting)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for each in workers:
-            each.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    await go_through(work.calls, lambda: True)
+    await go_through([(file,) for file in again], lambda: _stays_within(work, helpers.client))
     if errors:
         raise errors[-1]  # of a store that is full the last one counts all that is not kept
     return progress
+
+
+def _stays_within(work: Work, client: Client) -> bool:
+    """Whether one more call of the usual price costs no more in all than was said to be the most."""
+    cost, calls = client.cost_usd, sum(usage.requests for usage in client.usages)
+    return work.most is None or cost is None or not calls or cost + cost / calls <= work.most
 
 
 async def _attempt(helpers: Helpers, texts: Mapping[str, str]) -> dict[str, str]:
