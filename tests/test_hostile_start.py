@@ -58,6 +58,12 @@ def test_state_is_private_whatever_the_umask(root: Path, tmp_path: Path, command
     assert open_to_others == []
 
 
+def test_where_coder_itself_cannot_write_is_named(root: Path, tmp_path: Path) -> None:
+    ended, said = shell(root, "ulimit -f 0; coder run x --no-test", OPENAI_API_KEY="sk-0123456789abcdef")
+    assert (ended, "Traceback" in said) == (1, False), said
+    assert "(coder writes to /" in said
+
+
 def test_three_hundred_megabytes_of_address_space_are_enough(root: Path) -> None:
     ended, said = shell(root, "ulimit -v 300000; coder context x")
     assert ended == 0, said

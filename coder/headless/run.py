@@ -152,8 +152,10 @@ async def _finish(run: _Run) -> Exit:
     except TimeoutError as error:
         return _bug(run, error)
     except OSError as error:
+        places = run.job.output.places
+        own = f" (coder writes to {places.state} and {places.cache})" if places else ""
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        return _failed(run, Failed(f"{where}{error.strerror or error}", "nothing was changed"))
+        return _failed(run, Failed(f"{where}{error.strerror or error}{'' if where else own}", "nothing was changed"))
     except Exception as error:
         return _bug(run, error)
 
