@@ -22,7 +22,7 @@ FILE, VERSION = "context.sqlite", 5
 RENEWED = "the index was damaged or of another version: it is now {}, and built anew"
 NOT_KEPT = "the index is not kept: {} cannot be written"
 CHUNK_BYTES, CHUNK_FILES = 4_000_000, 1_000  # contents held in memory at a time while indexing
-GLANCE_SECONDS = 0.5
+GLANCE_SECONDS = 0.4
 MANY = 500  # values in one SQL statement
 
 _SCHEMA = """

@@ -89,11 +89,12 @@ class Pool:
 
 
 class _Worker:
-    """One process, started with the first question and again after it was lost. Answers come in the order asked."""
+    """One process, started while the first question is still put together, and again after it was lost. Answers come
+    in the order asked."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = _start()
         self._sent, self._received = bytearray(), bytearray()  # not yet written; not yet understood
         self.asked: deque[Job] = deque()
         self._asked_bytes = 0
