@@ -11,14 +11,14 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from coder.errors import Refused, UserError
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """coder's directories: `config` (the user's own files), `state` (kept), `cache` (may be deleted at any time)."""
 
     config: Path

@@ -9,9 +9,10 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from msgspec import Struct
 
 from coder.context.choose import Choice, Read
 from coder.context.corpus import Corpus, Document
@@ -102,8 +103,7 @@ class FourBytes:
         return 0  # every name is counted with its whole path
 
 
-@dataclass(slots=True)
-class _Tree:
+class _Tree(Struct):
     repository: Repository
     rules: Rules
     index: Index

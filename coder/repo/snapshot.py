@@ -12,8 +12,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from coder.errors import UserError
 from coder.garbage import not_collecting
@@ -42,18 +43,17 @@ MAX_UNTRACKED_TOTAL = 256 << 20
 MAX_ATTRIBUTES = 1 << 20  # bytes of one file that are looked through
 
 
-@dataclass(slots=True)
-class _Wanted:
+class _Wanted(Struct):
     """What the snapshot's index must hold: `present` as the disk has it, `fixed` as the user's index has it.
 
     `modes` are the user's index's, where the file system's execute bits mean nothing (core.fileMode off).
     """
 
-    present: list[str] = field(default_factory=list)
-    fixed: dict[str, IndexEntry] = field(default_factory=dict)
-    modes: dict[str, str] = field(default_factory=dict)
-    withheld: list[Withheld] = field(default_factory=list)
-    read_only: list[Withheld] = field(default_factory=list)
+    present: list[str] = []
+    fixed: dict[str, IndexEntry] = {}
+    modes: dict[str, str] = {}
+    withheld: list[Withheld] = []
+    read_only: list[Withheld] = []
 
 
 @not_collecting()

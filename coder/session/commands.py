@@ -4,7 +4,6 @@ What a command shows, and how it asks, is each face's own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -49,8 +48,7 @@ WORDS: Mapping[str, tuple[str, str]] = {  # what may follow the name; what it do
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Command(Generic[Place]):
+class Command(Struct, Generic[Place], frozen=True):
     """`run` gets the place it works on and what was written after the name."""
 
     name: str

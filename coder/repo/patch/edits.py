@@ -4,7 +4,6 @@ No parsing and no matching here, and nothing that reads a file: the tree is only
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
 
@@ -30,8 +29,7 @@ class Line(NamedTuple):
     ends_file: bool = False
 
 
-@dataclass(frozen=True)
-class Hunk:
+class Hunk(Struct, frozen=True, dict=True):
     """A change with its surroundings, and the hints where it belongs; none of them is trusted.
 
     `start` is a 1-based line of the old file (0: unknown). `anchors` are lines that stand before the change,

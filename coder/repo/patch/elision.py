@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Container
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import Hunk
 

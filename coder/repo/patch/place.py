@@ -1,9 +1,9 @@
 """Places a hunk in a file: every reading of the hunk goes down the ladder before the next reading is tried."""
 
-from dataclasses import replace
 from itertools import chain
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from coder.repo.patch import elision, fuzz
 from coder.repo.patch.edits import Hunk, Line

@@ -1,7 +1,8 @@
 """The hunks of a file together: where each belongs in one state of the file, with what the others tell about it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import Hunk
 from coder.repo.patch.match import Target

@@ -3,7 +3,8 @@
 import html
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import Hunk, Line
 

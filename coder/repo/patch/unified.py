@@ -4,7 +4,9 @@ Header counts only serve to notice a cut-off end; where a body ends is decided b
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import BadEdit, Edit, Hunk
 from coder.repo.patch.hunks import Header, read_body, read_header

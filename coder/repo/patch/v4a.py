@@ -5,7 +5,8 @@ Grammar: openai-agents-python, apply_diff, and the Codex `apply_patch` tool. Mar
 """
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coder.repo.patch.edits import BadEdit, Edit, Hunk, Line
 from coder.repo.patch.hunks import read_body, read_header
