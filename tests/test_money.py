@@ -76,6 +76,7 @@ def test_the_days_limit_counts_what_other_sessions_spent(root: Path) -> None:
         second = ask(root, server, "--set", "limits.max_cost_per_day=0.05")
         assert (second.code, len(server.requests)) == (5, 1)
     assert "the day's limit" in second.result["error"]["message"]
+    assert "limits.max_cost_per_day" in second.result["error"]["hint"]
 
 
 def test_a_clock_that_was_set_back_does_not_free_the_days_limit(root: Path) -> None:

@@ -189,6 +189,25 @@ def test_what_is_said_of_one_file_is_never_kept_for_another(root: Path, tmp_path
     assert kept[git(root, "hash-object", "calc.py").strip()] == "About calc.py.\ndefines: add" and len(kept) == 4
 
 
+def test_what_another_process_pays_for_meanwhile_is_not_paid_for_again(root: Path, tmp_path: Path):
+    for number in range(96):  # nine calls, one more than are made at once
+        (root / f"f{number}.py").write_text(f"def f{number}():\n    return {number}\n")
+    kept, store = tmp_path / "kept", find_places().cache / "summaries.sqlite"
+    with FakeOpenAI(summarizing) as server:
+        summarize(root, server, "--export", str(kept))
+        assert len(server.requests) == 9
+    store.unlink()
+
+    def meanwhile(body: dict[str, Any]):
+        with SummaryStore.open(find_places()) as other, kept.open("rb") as file:
+            other.take_in(file, Maker("", ""))
+        return summarizing(body)
+
+    with FakeOpenAI(meanwhile) as server:
+        ended = summarize(root, server)
+        assert len(server.requests) <= 8 and ended.out.startswith("100 files summarised")
+
+
 def test_asking_again_costs_no_more_than_was_said(root: Path):
     """Here the first call costs what was said to be the most of all."""
 

@@ -79,6 +79,9 @@ def _select(
             doors.say(told)
         try:
             short = briefing.shortlist(snapshot, task)
+            if not short.files:
+                doors.say("the whole repository fits: there is nothing to choose")
+                return ()
             picked = await pick(Helpers(client, setup.settings, tell, session), task, short.files)
             price = "unknown" if client.cost_usd is None else f"${client.cost_usd:.4f}"
             doors.say(f"the small model chose {len(picked)} of {len(short.files)} files; cost: {price}")

@@ -82,7 +82,8 @@ class SummaryStore:
     def known(self, oids: Iterable[str], maker: Maker) -> dict[str, str]:
         """The summaries of those blobs that have one by `maker`."""
         wanted = dict.fromkeys(oids)
-        found = {oid: text for (oid, by), text in self.unkept.items() if by == maker and oid in wanted}
+        with self._alone:
+            found = {oid: text for (oid, by), text in self.unkept.items() if by == maker and oid in wanted}
         for batch in _batches(list(wanted)):
             marks = ",".join("?" * len(batch))
             query = f"SELECT oid, text FROM summaries WHERE version = ? AND model = ? AND oid IN ({marks})"

@@ -90,8 +90,8 @@ class Budget:
     def limited(self) -> bool:
         return self._max_cost is not None or self._max_day is not None
 
-    def left(self) -> tuple[float, str] | None:
-        """USD that may still be committed and the limit that says so; None without a limit.
+    def left(self) -> tuple[float, str, str] | None:
+        """USD that may still be committed, the limit that says so and how it is raised; None without a limit.
 
         Calls under way, of other processes too, count at their worst case. Raises UserError where the ledger cannot
         tell what was spent today.
@@ -99,7 +99,7 @@ class Budget:
         lefts = []
         if self._max_cost is not None:
             spent = self._ledger.spent(session=self._session)[0]
-            lefts.append((self._max_cost - spent, f"the session's limit of {money(self._max_cost)}"))
+            lefts.append((self._max_cost - spent, f"the session's limit of {money(self._max_cost)}", "--max-cost"))
         if self._max_day is not None:
             day = start_of_day(self._clock())
             if not self._trusting and (why := self._ledger.ignorance(day)):
@@ -108,7 +108,8 @@ class Budget:
                     "see `coder cost`; --set limits.unknown_past=allow goes on with what is known of today",
                 )
             spent = self._ledger.spent(since=day)[0]
-            lefts.append((self._max_day - spent, f"the day's limit of {money(self._max_day)}"))
+            name = f"the day's limit of {money(self._max_day)}"
+            lefts.append((self._max_day - spent, name, "limits.max_cost_per_day"))
         return min(lefts) if lefts else None
 
     async def reserve(self, call: Call, max_output: int, worst: Worst | None) -> Reservation:
@@ -137,7 +138,7 @@ class Budget:
         limit = self.left()
         if limit is None or worst is None:
             return max_output
-        left, name = limit[0] + _ROUNDING, limit[1]
+        left, name, raised_by = limit[0] + _ROUNDING, *limit[1:]
         if worst(max_output) <= left:
             return max_output
         if self._under_way:
@@ -146,7 +147,7 @@ class Budget:
         if worst(least) > left:
             raise LimitReached(
                 f"the next call could cost {money(worst(least))}, and {money(max(0.0, limit[0]))} is left of {name}",
-                "raise the limit (--max-cost), or make the context smaller (--context-budget)",
+                f"raise the limit ({raised_by}), or make the context smaller (--context-budget)",
             )
         per_token = (worst(max_output) - worst(0)) / max_output
         return max(least, min(max_output, int((left - worst(0)) / per_token)))

@@ -23,7 +23,6 @@ from coder.context.tree import read_texts, rules_for, sift
 from coder.context.withheld import Rules
 from coder.errors import CoderError, Failed
 from coder.model.catalog import Model
-from coder.model.client import Client
 from coder.repo.draft import Draft
 from coder.repo.repository import Repository, Snapshot, TreeFile
 from coder.store import Places
@@ -168,37 +167,51 @@ async def fill(
     What got no usable answer is asked for again file by file, as far as the work then costs no more than was said; what
     fails alone has failed.
     """
-    again: list[TreeFile] = []
-    progress = Progress(0, 0, work.files)
-    errors: list[CoderError] = []
+    return await _Filling(helpers, repository, rules, store, work, tell).run()
 
-    def advance(done: int, failed: int) -> None:
-        nonlocal progress
-        progress = Progress(progress.done + done, progress.failed + failed, progress.total)
-        tell(progress)
 
-    async def take(files: Sequence[TreeFile]) -> None:
-        texts, _ = await asyncio.to_thread(read_texts, repository, files, rules)
-        made = await _attempt(helpers, {path: clip(text, MAX_FILE) for path, text in texts.items()})
-        found = {file.oid: made[file.path] for file in files if file.path in made}
-        await asyncio.to_thread(store.keep, found, work.maker)
-        left = [file for file in files if file.oid not in found]
-        again.extend(left if len(files) > 1 else ())
-        advance(len(found), len(left) if len(files) == 1 else 0)
+class _Filling:
+    def __init__(
+        self,
+        helpers: Helpers,
+        repository: Repository,
+        rules: Rules,
+        store: SummaryStore,
+        work: Work,
+        tell: Callable[[Progress], None],
+    ) -> None:
+        self._helpers, self._repository, self._rules = helpers, repository, rules
+        self._store, self._work, self._tell = store, work, tell
+        self._progress = Progress(0, 0, work.files)
+        self._again: list[TreeFile] = []
+        self._errors: list[CoderError] = []
 
-    async def go_through(calls: Sequence[Sequence[TreeFile]], goes_on: Callable[[], bool]) -> None:
+    async def run(self) -> Progress:
+        self._advance(0, 0)
+        await self._go_through(self._work.calls, lambda: True)
+        await self._go_through([(file,) for file in self._again], self._stays_within)
+        if self._errors:
+            raise self._errors[-1]  # of a store that is full the last one counts all that is not kept
+        return self._progress
+
+    def _advance(self, done: int, failed: int) -> None:
+        now = self._progress
+        self._progress = Progress(now.done + done, now.failed + failed, now.total)
+        self._tell(self._progress)
+
+    async def _go_through(self, calls: Sequence[Sequence[TreeFile]], goes_on: Callable[[], bool]) -> None:
         waiting = deque(calls)
 
         async def worker() -> None:
-            while waiting and not errors:
+            while waiting and not self._errors:
                 if not goes_on():
-                    advance(0, len(waiting))
+                    self._advance(0, len(waiting))
                     waiting.clear()
                     return
                 try:
-                    await take(waiting.popleft())
+                    await self._take(waiting.popleft())
                 except CoderError as error:
-                    errors.append(error)
+                    self._errors.append(error)
 
         workers = [asyncio.create_task(worker()) for _ in range(min(PARALLEL, len(waiting)))]
         try:
@@ -208,18 +221,24 @@ async def fill(
                 each.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    tell(progress)
-    await go_through(work.calls, lambda: True)
-    await go_through([(file,) for file in again], lambda: _stays_within(work, helpers.client))
-    if errors:
-        raise errors[-1]  # of a store that is full the last one counts all that is not kept
-    return progress
+    async def _take(self, files: Sequence[TreeFile]) -> None:
+        """One call, for those of `files` that no other process has paid for meanwhile."""
+        since = await asyncio.to_thread(self._store.known, [file.oid for file in files], self._work.maker)
+        self._advance(len(since), 0)
+        files = [file for file in files if file.oid not in since]
+        texts, _ = await asyncio.to_thread(read_texts, self._repository, files, self._rules)
+        made = await _attempt(self._helpers, {path: clip(text, MAX_FILE) for path, text in texts.items()})
+        found = {file.oid: made[file.path] for file in files if file.path in made}
+        await asyncio.to_thread(self._store.keep, found, self._work.maker)
+        left = [file for file in files if file.oid not in found]
+        self._again.extend(left if len(files) > 1 else ())
+        self._advance(len(found), len(left) if len(files) == 1 else 0)
 
-
-def _stays_within(work: Work, client: Client) -> bool:
-    """Whether one more call of the usual price costs no more in all than was said to be the most."""
-    cost, calls = client.cost_usd, sum(usage.requests for usage in client.usages)
-    return work.most is None or cost is None or not calls or cost + cost / calls <= work.most
+    def _stays_within(self) -> bool:
+        """Whether one more call of the usual price costs no more in all than was said to be the most."""
+        client, most = self._helpers.client, self._work.most
+        cost, calls = client.cost_usd, sum(usage.requests for usage in client.usages)
+        return most is None or cost is None or not calls or cost + cost / calls <= most
 
 
 async def _attempt(helpers: Helpers, texts: Mapping[str, str]) -> dict[str, str]:
