@@ -1,8 +1,8 @@
 """Which form each ranked file gets within a budget: whole, a part, summary, outline, name or nothing. Pure arithmetic.
 
 Whatever shows code is taken by how likely it is needed over its size: of the rules tried on 972 public commits none
-covers more of what tasks need, at any budget from 8,000 to 272,000 tokens. A file that can never be
-whole competes as a part. What is left is for summaries or outlines, then for names.
+covers more of what tasks need, at any budget from 8,000 to 272,000 tokens. A file that can never be whole competes as
+a part. What is left is for summaries or outlines, then for names.
 """
 
 import math
