@@ -19,5 +19,6 @@ def private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     if "PYENV_ROOT" not in os.environ and (Path.home() / ".pyenv").is_dir():
         monkeypatch.setenv("PYENV_ROOT", str(Path.home() / ".pyenv"))
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("COLORTERM", "truecolor")  # whatever terminal the tests are started in
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     yield home

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from rich.color import ColorSystem
 
+from coder.tui.theme import palette, themes
 from coder.values import Comment, Proposal, ReviewDecision
 from tests.screen_kit import Shown, drive
 from tests.scripted import Script, changed, hunk, proposal_of, reviewing
@@ -350,3 +352,11 @@ def test_what_only_looks_around_need_not_wait_and_what_decides_must() -> None:
         assert "✓0 ✗0 ·3" in screen.text
 
     drive(reviewing(proposal_of(SHOP, TILL)), act)
+
+
+@pytest.mark.parametrize("theme", [name for name, theme in themes().items() if not theme.ansi])
+def test_added_and_removed_lines_are_told_apart_in_256_colors(theme: str) -> None:
+    styles = palette(theme, "256")
+    grounds = [styles.style(name).bgcolor for name in ("added", "added-word", "removed", "removed-word")]
+    nearest = {ground.downgrade(ColorSystem.EIGHT_BIT).number for ground in grounds}
+    assert len(nearest) == 4 and not nearest & {0, 7, 15, 16, 231}

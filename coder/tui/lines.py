@@ -221,7 +221,8 @@ class LineView(ScrollView, inherit_bindings=False):
     def _ink(self, names: str) -> Style:
         style = self._styles_by_name.get(names)
         if style is None:
-            style = self._styles_by_name[names] = self._base + palette(self.app.theme).style(names)
+            inks = palette(self.app.theme, self.app.console.color_system)
+            style = self._styles_by_name[names] = self._base + inks.style(names)
         return style
 
     def _draw(self, line: Line) -> Strip:

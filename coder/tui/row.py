@@ -31,7 +31,9 @@ class Row(Widget):
         if y or not width:
             return Strip.blank(width, self.rich_style)
         self._painted = self.line(width)
-        strip = strip_of(self._painted, palette(self.app.theme)).apply_style(self.rich_style)
+        strip = strip_of(self._painted, palette(self.app.theme, self.app.console.color_system)).apply_style(
+            self.rich_style
+        )
         return strip.crop_extend(0, width, self.rich_style)
 
 

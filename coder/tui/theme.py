@@ -113,6 +113,14 @@ _MIXTURES = {
 }
 
 
+# On terminals of 256 colours the nearest to these grounds may be black, white or one for both: there they are colours of
+# the palette itself. By whether a theme is dark.
+_FEW_COLORS = {
+    True: {"added": "#005f00", "added-word": "#008700", "removed": "#5f0000", "removed-word": "#870000"},
+    False: {"added": "#d7ffd7", "added-word": "#afffaf", "removed": "#ffd7d7", "removed-word": "#ffafaf"},
+}
+
+
 def themes() -> dict[str, Theme]:
     """Our own themes and Textual's, by name."""
     return {theme.name: theme for theme in (DARK, LIGHT, PLAIN)} | BUILTIN_THEMES
@@ -141,8 +149,8 @@ def theme_variables(theme: Theme) -> dict[str, str]:
 class Palette:
     """The named styles under one theme. `style("added keyword")` combines names; unknown names are an error."""
 
-    def __init__(self, theme: Theme) -> None:
-        self._named = _plain_styles() if theme.ansi else _styles(theme)
+    def __init__(self, theme: Theme, few_colors: bool) -> None:
+        self._named = _plain_styles() if theme.ansi else _styles(theme, few_colors)
         self._combined: dict[str, Style] = {"": Style.null()}
 
     def style(self, names: str) -> Style:
@@ -154,12 +162,15 @@ class Palette:
 
 
 @cache
-def palette(theme_name: str) -> Palette:
-    return Palette(themes()[theme_name])
+def palette(theme_name: str, color_system: str | None = "truecolor") -> Palette:
+    """The styles for a terminal of this `color_system` (Rich's word: "256" and others)."""
+    return Palette(themes()[theme_name], color_system == "256")
 
 
-def _styles(theme: Theme) -> dict[str, Style]:
+def _styles(theme: Theme, few_colors: bool) -> dict[str, Style]:
     colors = theme.to_color_system().generate() | theme_variables(theme)
+    if few_colors:
+        colors |= _FEW_COLORS[theme.dark]
 
     def ink(name: str, *, bold: bool = False, italic: bool = False) -> Style:
         return Style(color=Color.parse(colors[name]).rich_color, bold=bold or None, italic=italic or None)
