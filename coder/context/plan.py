@@ -252,7 +252,11 @@ def fitted(plan: ContextPlan, kept: Collection[str], project_rules: ProjectRules
 
 
 def with_rules(
-    plan: ContextPlan, project_rules: ProjectRules, budget: int, usd_per_million: tuple[float, float] | None
+    plan: ContextPlan,
+    project_rules: ProjectRules,
+    budget: int,
+    pinned: Collection[str],
+    usd_per_million: tuple[float, float] | None,
 ) -> ContextPlan:
     """`plan` with the project's rules, which `budget` has room for and that of `plan` had not: an entry for each, in
     place of that of the file."""
@@ -263,7 +267,7 @@ def with_rules(
         for path, text in ruled.items()
     ]
     others = (entry for entry in alone(plan).entries if entry.path not in ruled)
-    sent = fitted(replace(plan, budget=budget, entries=(*own, *others)), ruled, project_rules)
+    sent = fitted(replace(plan, budget=budget, entries=(*own, *others)), {*ruled, *pinned}, project_rules)
     again = priced(budget, sent.entries, plan.withheld, usd_per_million)
     return replace(again, unread=plan.unread, files=plan.files, notes=plan.notes)
 

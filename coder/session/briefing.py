@@ -124,7 +124,10 @@ class Briefing:
         """
         plan, self._ahead = self._look(snapshot, task, chosen), None
         if self.shown is None:
-            messages, self.shown = [render(plan, self._rules(snapshot, plan.entries)), *self._remarks, task], plan
+            messages, self.shown = (
+                [render(plan, self._rules(snapshot, plan.entries, plan.budget)), *self._remarks, task],
+                plan,
+            )
         else:
             hidden = {*self.withheld, *(item.path for item in plan.withheld), *self.dropped}
             changes, told = self._changes(snapshot, hidden)
@@ -156,7 +159,7 @@ class Briefing:
         self.plan = self.shown = plan
         self._seen_tree = snapshot.tree
         self._remarks.append(RENEWED)
-        return render(plan, self._rules(snapshot, plan.entries))
+        return render(plan, self._rules(snapshot, plan.entries, plan.budget))
 
     def make_plan(
         self, snapshot: Snapshot, task: str, *, exact: bool = False, most: int = 0, chosen: Sequence[str] = ()
@@ -181,8 +184,9 @@ class Briefing:
             usd_per_million=self._prices(),
         )
         self.rules = rules_for(self._repository, snapshot, settings.exclude)
-        if rules := self._rules(snapshot, plan.entries):
-            plan = with_rules(plan, rules, budget, self._prices())
+        rules = self._rules(snapshot, plan.entries, budget)
+        if rules or plan.budget != budget:
+            plan = with_rules(plan, rules, budget, self.pinned, self._prices())
         return replace(plan, notes=(*plan.notes, *self._cut(budget, most), *pin_notes(plan, self.pinned)))
 
     def _cut(self, budget: int, most: int) -> tuple[str, ...]:
@@ -221,7 +225,7 @@ class Briefing:
 
     def _bounded(self, snapshot: Snapshot, budget: int) -> ContextSettings:
         """The settings for the files of a section: without the project's rules, which have a place of their own."""
-        rules = most_tokens(snapshot, self.settings.context.budget) if self._trusted else 0
+        rules = most_tokens(snapshot, budget) if self._trusted else 0
         return replace(self.settings.context, budget=max(budget - rules, 1))
 
     def pin(self, path: str) -> None:
@@ -257,8 +261,8 @@ class Briefing:
         if not new:
             return []
         before, after = self.shown.entries, with_entries(self.shown, new)
-        known = self._rules(snapshot, before)
-        rules = [each for each in self._rules(snapshot, after.entries) if each not in known]
+        known = self._rules(snapshot, before, after.budget)
+        rules = [each for each in self._rules(snapshot, after.entries, after.budget) if each not in known]
         ruled = {rules_path(folder) for folder, _ in rules}
         self.shown = with_entries(after, [entry for entry in plan.entries if entry.path in ruled])
         return [render_beside(new, rules)]
@@ -280,9 +284,8 @@ class Briefing:
         new = frozenset(file.path for file in files if file.kind == "added")
         return [f"[coder: the files now differ from what you last saw by this diff.]\n{diff}"], new
 
-    def _rules(self, snapshot: Snapshot, entries: Sequence[ContextEntry]) -> ProjectRules:
-        """What a trusted repository says in AGENTS.md about files that are shown."""
+    def _rules(self, snapshot: Snapshot, entries: Sequence[ContextEntry], budget: int) -> ProjectRules:
+        """What a trusted repository says in AGENTS.md about files that are shown within `budget` tokens."""
         if not self._trusted:
             return ()
-        budget = self.settings.context.budget
         return project_rules(self._repository, snapshot, self.rules, entries, budget, self.dropped)
