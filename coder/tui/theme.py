@@ -113,8 +113,8 @@ _MIXTURES = {
 }
 
 
-# On terminals of 256 colours the nearest to these grounds may be black, white or one for both: there they are colours of
-# the palette itself. By whether a theme is dark.
+# On terminals of 256 colours the nearest to a theme's grounds may be black, white or one for both: there they are
+# colours of the palette itself. By whether the theme is dark.
 _FEW_COLORS = {
     True: {"added": "#005f00", "added-word": "#008700", "removed": "#5f0000", "removed-word": "#870000"},
     False: {"added": "#d7ffd7", "added-word": "#afffaf", "removed": "#ffd7d7", "removed-word": "#ffafaf"},
