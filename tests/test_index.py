@@ -175,7 +175,8 @@ def test_the_past_of_a_large_repository_is_read_while_its_first_snapshot_is_take
 def test_of_a_giant_tree_the_files_are_ranked_whose_names_or_words_the_task_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("coder.context.tree.MOST_RANKED", 2)
+    for name, most in (("MOST_RANKED", 2), ("MOST_HELD", 1), ("MOST_NAMED", 1)):
+        monkeypatch.setattr(f"coder.context.tree.{name}", most)
     files = {f"a{number}.py": b"x = %d\n" % number for number in range(6)}
     root = project(tmp_path, {**files, "b/anchor.py": b"y = 1\n", "c/ship.py": b"def lower_the_mast():\n    pass\n"})
     places = places_in(tmp_path)

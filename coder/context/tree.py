@@ -20,6 +20,7 @@ from coder.values import Withheld
 CODERIGNORE_BYTES = 256 * 1024
 LONG_TASK = 500  # characters
 MOST_RANKED = 20_000  # files: more cannot be looked at one by one while somebody waits
+MOST_HELD, MOST_NAMED = 10_000, 5_000  # of more: those chosen by the words they hold, and by their names and past
 MOST_TERMS = 16  # of a task, by which they are chosen
 _NO_FILE = {"120000": "symbolic link", "160000": "submodule"}
 
@@ -129,9 +130,9 @@ def load_tree(
 def _likely(files: Sequence[File], ordered: Sequence[File], task: str, index: Index) -> list[File]:
     """Of a giant tree the files that the task may be about by their names, their past, or the words they hold."""
     terms = {term.number: term.weight for term in read_task(task).terms[:MOST_TERMS]}
-    keys = index.holding(terms, MOST_RANKED // 2)
+    keys = index.holding(terms, MOST_HELD)
     oids = {key.partition(".")[0] for key in keys}
-    named = {file.path for file in ordered[: MOST_RANKED // 2]}
+    named = {file.path for file in ordered[:MOST_NAMED]}
     return [
         file for file in files if file.path in named or (file.oid in oids and facts_key(file.oid, file.path) in keys)
     ]
