@@ -173,6 +173,26 @@ def test_a_full_disk_behind_stdout_is_told_and_undone(root: Path, form: str, tmp
     assert (written["exit_code"], written["checkpoint"]) == (1, None)
 
 
+@pytest.mark.parametrize("flags", [[], ["--commit"]], ids=str)
+def test_a_change_that_somebody_made_meanwhile_takes_nothing_earlier_back(root: Path, flags: list[str]) -> None:
+    git(root, "config", "user.name", "u")
+    git(root, "config", "user.email", "u@e")
+    (root.parent / "edit").write_text("*** Begin Patch\n*** Add File: earlier.py\n+x = 1\n*** End Patch\n")
+    assert coder(root, "apply", str(root.parent / "edit")).code == 0
+
+    def meanwhile(_: object) -> Any:
+        (root / "calc.py").write_text(FIXED)
+        return fixes()[1]
+
+    where = ["--output-file", str(root.parent / "r")]
+    with FakeOpenAI([fixes()[0], meanwhile]) as server, open("/dev/full", "wb") as full:
+        process = start(root, server, "--no-test", *flags, *where, stdout=full)
+        process.communicate(timeout=60)
+    assert (process.returncode, json.loads((root.parent / "r").read_text())["checkpoint"]) == (1, None)
+    assert git(root, "status", "--porcelain") == " M calc.py\n?? earlier.py\n"
+    assert git(root, "log", "--format=%s") == "base\n"
+
+
 @pytest.mark.parametrize("flag", ["--output-file", "--junit"])
 def test_a_file_that_cannot_be_written_undoes_the_change_and_is_told(root: Path, flag: str) -> None:
     before = state_of(root)

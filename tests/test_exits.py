@@ -129,6 +129,7 @@ def test_the_time_limit_covers_a_stalled_stream(root: Path) -> None:
         ["nonsense"],
         ["--nonsense"],
         ["undo", "nosuch"],
+        ["undo", "", "--yes"],
     ],
     ids=" ".join,
 )

@@ -116,7 +116,7 @@ def _report(resolution: Resolution, checkpoint: Checkpoint | None) -> None:
     for file in resolution.files:
         verb = "delete" if file.content is None else "rename" if file.old_path != file.path else "write"
         click.echo(visible(f"{verb} {file.old_path + ' -> ' if verb == 'rename' else ''}{file.path}"))
-    if checkpoint:
+    if checkpoint and checkpoint.id:
         click.echo(f"undo with: coder undo {checkpoint.id}")
 
 

@@ -14,12 +14,14 @@ from coder.text import visible
 
 
 @click.command("undo", cls=SharedOptions)
-@click.argument("checkpoint", required=False, default="")
+@click.argument("checkpoint", required=False)
 @click.option("--list", "list_them", is_flag=True, help="List what can be undone, newest first.")
 @click.option("--yes", is_flag=True, help="Restore without asking.")
 @click.pass_context
-def command(ctx: click.Context, checkpoint: str, list_them: bool, yes: bool) -> int:
+def command(ctx: click.Context, checkpoint: str | None, list_them: bool, yes: bool) -> int:
     """Take back CHECKPOINT (default: what coder applied last). Files that changed since are never overwritten."""
+    if checkpoint == "":  # a variable of a script that was not set
+        raise click.UsageError("CHECKPOINT is empty", ctx)
     setup = prepare(gather(ctx), hear_project=False)
     location = setup.repository()
     for message in recover(location, setup.places):
@@ -30,7 +32,7 @@ def command(ctx: click.Context, checkpoint: str, list_them: bool, yes: bool) -> 
             state = "  (undone)" if item.undone else ""
             click.echo(visible(f"{item.id}  {when}  {item.label.splitlines()[0]}  {', '.join(item.paths)}{state}"))
         return Exit.DONE
-    items = preview(location, setup.places, checkpoint)
+    items = preview(location, setup.places, checkpoint or "")
     if not items:
         raise Failed("there is nothing to undo", "`coder undo --list` shows checkpoints")
     for line in items:
@@ -40,7 +42,7 @@ def command(ctx: click.Context, checkpoint: str, list_them: bool, yes: bool) -> 
         if not sys.stdin.isatty():
             raise UserError("undo asks first, and there is no terminal", "use --yes")
         click.confirm("Restore?", default=False, abort=True, err=True)
-    made = undo(location, setup.places, checkpoint)
+    made = undo(location, setup.places, checkpoint or "")
     for warning in made.warnings:
         click.echo(visible(f"coder: warning: {warning}"), err=True)
     click.echo(visible(f"restored: {', '.join(made.paths)}" if made.paths else "nothing had to be restored"))

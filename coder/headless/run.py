@@ -252,7 +252,7 @@ def _fill_outcome(run: _Run, outcome: Outcome) -> None:
     result["summary"] = outcome.summary
     result["files"] = results.files_list(outcome.files)
     result["patch"] = outcome.patch.decode("utf-8", "surrogateescape")
-    result["checkpoint"] = outcome.checkpoint.id if outcome.checkpoint else None
+    result["checkpoint"] = (outcome.checkpoint.id or None) if outcome.checkpoint else None
     result["commit"] = outcome.commit or None
 
 

@@ -54,7 +54,7 @@ def event_object(event: events.Event) -> dict[str, Any] | None:
             return {"type": "proposal", "files": files_list(proposal.files)}
         case events.Applied():
             return {"type": "applied", "paths": list(event.paths), "commit": event.commit,
-                    "checkpoint": event.checkpoint.id if event.checkpoint else None}  # fmt: skip
+                    "checkpoint": (event.checkpoint.id or None) if event.checkpoint else None}  # fmt: skip
         case events.Undone():
             return {"type": "undone", "paths": list(event.paths), "checkpoint": event.checkpoint.id}
         case events.TextDelta() | events.TestOutput() | events.TurnFinished() | events.CallFinished():

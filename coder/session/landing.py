@@ -85,12 +85,14 @@ def take_back(repository: Repository, places: Places, landed: Landed) -> Checkpo
     if landed.checkpoint is None:
         return None
     location = repository.location
-    undone = undo(location, places, landed.checkpoint.id)
+    written = landed.checkpoint.id  # "" where the files held the change already: an undo of "" is one of another change
+    undone = undo(location, places, written) if written else None
     if landed.stood:
         try:
             put_back(location.root, *landed.stood)
         except (CoderError, OSError):
-            undo(location, places, undone.id)
+            if undone:
+                undo(location, places, undone.id)
             raise
     return undone
 
@@ -150,7 +152,8 @@ def _commit_or_undo(
     try:
         return commit(repository, patch, message, destination.branch or None, hooks)
     except CoderError:
-        undo(repository.location, places, checkpoint.id)
+        if checkpoint.id:
+            undo(repository.location, places, checkpoint.id)
         raise
 
 

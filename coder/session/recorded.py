@@ -140,7 +140,8 @@ def _take(state: Recorded, record: Json) -> None:
         case {"kind": "setting", "key": str(key), "value": str(value)}:
             state.settings[key] = value
         case {"kind": "applied", "checkpoint": {"id": str(checkpoint)}} if last:
-            state.turns[-1] = replace(last, checkpoints=(*last.checkpoints, checkpoint))
+            ids = (checkpoint,) if checkpoint else ()  # "": the files held the change already
+            state.turns[-1] = replace(last, checkpoints=(*last.checkpoints, *ids))
             state.edits[checkpoint] = str(record.get("patch", ""))
             match record:
                 case {"commit": "", "trees": [str(old), str(new)]}:

@@ -176,7 +176,8 @@ class Session:
 
     def _close_turn(self, status: str, summary: str, checkpoint: Checkpoint | None = None) -> None:
         means, last = self._means, self._turns[-1]
-        self._turns[-1] = replace(last, status=status, checkpoints=(checkpoint.id,) if checkpoint else ())
+        ids = (checkpoint.id,) if checkpoint and checkpoint.id else ()
+        self._turns[-1] = replace(last, status=status, checkpoints=ids)
         if self._turn_tree:
             means.briefing.saw(self._turn_tree)
         means.recorder.keep_items()
