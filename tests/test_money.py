@@ -153,6 +153,7 @@ def test_a_days_limit_is_not_kept_by_guessing(root: Path) -> None:
         assert "what was spent today can't be known" in refused.result["error"]["message"]
         assert "unknown_past=allow" in refused.result["error"]["hint"]
         assert ask(root, server).code == 0
+        assert "the ledger was damaged before" in coder(root, "cost").err
         allowed = ask(root, server, "--set", "limits.max_cost_per_day=5", "--set", "limits.unknown_past=allow")
         assert allowed.code == 0
 

@@ -27,8 +27,9 @@ def command(ctx: click.Context, by: str, output: str) -> int:
     ledger = Ledger(setup.places.state / "ledger.sqlite")
     main = Catalog.load(setup.places.config).get(setup.settings.model)
     totals = ledger.totals(cast(By, by), main=main)
-    for warning in filter(None, (ledger.note, ledger.complaint)):
-        doors.say(f"coder: warning: {warning}")
+    for warning in dict.fromkeys((ledger.note, ledger.complaint or ledger.ignorance(0.0))):
+        if warning:
+            doors.say(f"coder: warning: {warning}")
     if output == "json":
         click.echo(dump(to_builtins(totals), indent=2))
         return Exit.DONE

@@ -7,17 +7,17 @@ and 0.01 USD from the cache, while recall over long contexts is weak (OpenAI MRC
 money and more distraction. The caller bounds the budget by what the model really takes as input.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from coder.config import ContextSettings
 from coder.context.behind import Behind
-from coder.context.choose import Choice, Read
+from coder.context.choose import Choice
 from coder.context.corpus import Corpus, Document
 from coder.context.history import read_history
 from coder.context.index import File, Index, Progress, with_index
+from coder.context.meter import ExactMeter, about
 from coder.context.rank import Ranking, prefer, rank
 from coder.context.render import Around, ProjectRules, accounted, alone, frame_tokens, rules_path, tokens_around
 from coder.context.shortlist import Shortlist, short_list
@@ -28,12 +28,8 @@ from coder.context.tree import Sifted, Source, Tree, load_tree, read_texts, rule
 from coder.context.withheld import Rules
 from coder.garbage import not_collecting
 from coder.store import Places
-from coder.text import visible_line
 from coder.values import ContextEntry, ContextPlan, Withheld
 
-FILE_OVERHEAD = 12  # tokens of the tags around a file, beside its path
-ODD_IN_PLAIN_NAMES = 6  # dots, capitals, digits and the like that make no plain name longer than half its letters
-_COMMON = b"abcdefghijklmnopqrstuvwxyz/"
 ESTIMATE_MARGIN = 1.25  # the estimate's error on real repositories, with room to spare
 MOST_BYTES_PER_TOKEN = 6  # no repository of text has more on average (Python code: 4.65)
 LEAST_BYTES_PER_TOKEN = 1.4  # nor less (base64: 1.45): where that fits too, an estimate will do
@@ -181,7 +177,7 @@ def _whole_if_it_fits(
         return accounted(ContextPlan(budget, 0, entries, (*sifted.withheld, *unread)), around)
 
     if not exact and size <= LEAST_BYTES_PER_TOKEN * budget:
-        plan = sent(estimate_tokens, lambda piece: letters_tokens(piece.before + piece.after))
+        plan = sent(estimate_tokens, about)
         if ESTIMATE_MARGIN * plan.total_tokens <= budget:
             return plan.entries, unread
     plan = sent(count_tokens, tokens_around)
@@ -270,66 +266,6 @@ def with_rules(
     sent = fitted(replace(plan, budget=budget, entries=(*own, *others)), {*ruled, *pinned}, project_rules)
     again = priced(budget, sent.entries, plan.withheld, usd_per_million)
     return replace(again, unread=plan.unread, files=plan.files, notes=plan.notes)
-
-
-class ExactMeter:
-    """Exact o200k_base tokens, remembered in the index by blob, or by the hash of a shorter text."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._whole: dict[str, int] = {}
-        self._new: dict[str, int] = {}
-
-    def whole(self, documents: Sequence[Document], read: Read) -> Mapping[str, int]:
-        known = self._index.tokens([document.oid for document in documents])
-        unknown = [document for document in documents if document.oid not in known]
-        texts = read(unknown)
-        for document in unknown:
-            if document.path in texts:
-                known[document.oid] = self._new[document.oid] = count_tokens(texts[document.path])
-        self._whole = known
-        return {
-            document.path: known[document.oid] + self.tags(document.path)
-            for document in documents
-            if document.oid in known
-        }
-
-    def alone(self, entry: ContextEntry) -> int:
-        """The text of an entry, without all that stands around it."""
-        return self._whole[entry.blob] if entry.mode == "full" else self.text(entry.text)
-
-    def text(self, text: str) -> int:
-        if not text:
-            return 0
-        key = "text:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-        if key not in self._new:
-            known = self._index.tokens([key])
-            self._new[key] = known[key] if key in known else count_tokens(text)
-        return self._new[key]
-
-    def tags(self, path: str) -> int:
-        return FILE_OVERHEAD + count_tokens(_shown(path))
-
-    def name(self, path: str) -> int:
-        return 2 + letters_tokens(_shown(path.rpartition("/")[2]))
-
-    def folder(self, path: str) -> int:
-        return 3 + letters_tokens(_shown(path.rpartition("/")[0]))
-
-    def keep(self) -> None:
-        """Remember what was counted."""
-        self._index.keep_tokens(self._new)
-
-
-def _shown(name: str) -> str:
-    return name if name.isprintable() else visible_line(name)
-
-
-def letters_tokens(name: str) -> int:
-    """An upper bound for names and tags: two small letters to a token, all else byte by byte but for a few."""
-    shown = name.encode("utf-8", "replace")
-    odd = len(shown.translate(None, _COMMON))
-    return max(len(shown) // 2, (len(shown) + odd) // 2 - ODD_IN_PLAIN_NAMES)
 
 
 def priced(

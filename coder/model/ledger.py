@@ -181,7 +181,8 @@ class Ledger:
         gap = self._gap()
         if gap < since:
             return ""
-        return f"the ledger was damaged before {time.strftime('%H:%M', time.localtime(gap))}, and calls may be missing"
+        then = time.strftime("%Y-%m-%d %H:%M", time.localtime(gap))
+        return f"the ledger was damaged before {then}, and calls may be missing"
 
     def _gap(self) -> float:
         """Until when there may have been calls that are not in the ledger; 0 for never."""

@@ -45,7 +45,9 @@ def past_of(places: Places, session: str) -> tuple[Event, ...]:
     """
     events = tuple(replay(live_records(read_records(session_path(places, session)))))
     with contextlib.closing(Ledger(places.state / "ledger.sqlite")) as ledger:
-        return (*events, *spent(ledger.totals("role and model", session=session))) if events else ()
+        cost = spent(ledger.totals("role and model", session=session))
+        said = (Notice(ledger.note, "warning"),) if ledger.note else ()  # who opens it next finds it whole
+        return (*events, *cost, *said) if events else said
 
 
 def replay(records: Iterable[Json]) -> Iterator[Event]:
