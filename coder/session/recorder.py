@@ -66,6 +66,7 @@ class Recorder:
         match event:
             case StepStarted():
                 self.keep_items()
+                self._reply = Streamed()
             case TextDelta(text):
                 self._reply.parts.append(text)
                 if self._reply.is_due():
