@@ -204,6 +204,17 @@ def test_a_file_that_cannot_be_written_undoes_the_change_and_is_told(root: Path,
     assert (ended.lines[-1]["checkpoint"], ended.err.count("cannot write")) == (None, 1)
 
 
+def test_a_repository_that_goes_away_hides_no_cost(root: Path) -> None:
+    def meanwhile(_: object) -> Any:
+        root.rename(root.parent / "elsewhere")
+        return fixes()[1]
+
+    with FakeOpenAI([fixes()[0], meanwhile]) as server:
+        ended = coder(root, "run", "mend", "--no-test", "--output", "jsonl", env=server.environ())
+    assert (ended.code, ended.lines[-1]["usage"][0]["requests"]) == (1, 2)
+    assert ended.lines[-1]["cost_usd"] > 0
+
+
 def test_closed_streams_change_nothing_of_the_work(root: Path) -> None:
     with FakeOpenAI(fixes()) as server:
         env = {**os.environ, **server.environ()}

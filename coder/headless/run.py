@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import select
 import signal
 import sys
 import threading
@@ -23,7 +22,7 @@ from coder.events import Ask, Emit
 from coder.headless import result as results
 from coder.headless.log import EventLog
 from coder.headless.progress import Progress
-from coder.headless.signals import SIGNALS, be_deaf
+from coder.headless.signals import SIGNALS, be_deaf, reader_is_gone
 from coder.headless.stream import event_object
 from coder.headless.text import summary_text
 from coder.session import policy
@@ -199,7 +198,7 @@ async def _answer(run: _Run, question: events.Question) -> events.Answer:
         case events.Review(again=True):  # nobody has looked at what is there now
             return ReviewDecision()
         case events.Review(proposal):
-            if _reader_is_gone():  # found out now, there is nothing to take back yet
+            if reader_is_gone():  # found out now, there is nothing to take back yet
                 raise Interrupted(signal.SIGPIPE)
             return policy.decide(proposal, run.job.allow)
         case events.ApproveCommand():
@@ -237,16 +236,6 @@ def _emit(run: _Run, event: events.Event) -> None:
             _stop(run, signal.SIGPIPE)
 
 
-def _reader_is_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads any more."""
-    poll = select.poll()
-    try:
-        poll.register(sys.stdout.fileno(), 0)
-        return any(event & select.POLLERR for _, event in poll.poll(0))
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def _fill_outcome(run: _Run, outcome: Outcome) -> None:
     result = run.result
     result["summary"] = outcome.summary
@@ -269,8 +258,9 @@ def _fill_session(run: _Run) -> None:
     result["tests"] = results.tests_object(session.evidence)
     result["triage"] = results.triage_list(session.triage)
     if not result["patch"]:
-        files, patch = session.draft_patch()
-        result["files"], result["patch"] = results.files_list(files), patch.decode("utf-8", "surrogateescape")
+        with contextlib.suppress(CoderError, OSError):  # a repository that is gone has no patch, but it has a price
+            files, patch = session.draft_patch()
+            result["files"], result["patch"] = results.files_list(files), patch.decode("utf-8", "surrogateescape")
 
 
 async def _deliver(run: _Run, code: Exit) -> int:
