@@ -18,6 +18,7 @@ from coder.model.strict import schema_of
 
 MAX_FILE = 60_000  # characters of one file that a summary is made from
 MAX_BATCH = 60_000  # characters of small files that share one call
+MAX_NAMES = 40  # of one summary that are looked up; it is asked for 15
 MAX_BATCH_FILES = 12  # of one call: what is said of them must fit its reply
 
 
@@ -82,7 +83,7 @@ def _rendered(answer: Summaries, batch: Mapping[str, str]) -> dict[str, str]:
     paths = {spelled(path): path for path in batch}
     times = Counter(file.path for file in answer.files)
     said = {paths[file.path]: file for file in answer.files if file.path in paths and times[file.path] == 1}
-    believed = credible({path: {_bare(name) for name in file.names} for path, file in said.items()}, batch)
+    believed = credible({path: {_bare(name) for name in file.names[:MAX_NAMES]} for path, file in said.items()}, batch)
     return {path: render_summary(said[path], batch[path]) for path in said if path in believed}
 
 
@@ -108,7 +109,7 @@ def credible(names: Mapping[str, Set[str]], texts: Mapping[str, str]) -> set[str
 
 def stands_in(name: str, text: str) -> bool:
     """Whether a text has a name, and not only as a part of a longer one."""
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None if name else False
+    return bool(name) and name in text and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
 def _bare(name: str) -> str:
