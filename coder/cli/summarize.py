@@ -156,11 +156,11 @@ class _Job:
         """The work under signals: a stop cancels what is under way; what is there is kept."""
         from coder.agents.subagents import Helpers
         from coder.context.tree import rules_for
-        from coder.session.summaries import fill
+        from coder.session.summaries import Filling
 
         rules = rules_for(self.repository, self.snapshot, self.settings.context.exclude)
         helpers = Helpers(client, self.settings, self._tell, self.session)
-        task = asyncio.ensure_future(fill(helpers, self.repository, rules, self.store, work, self.bar.show))
+        task = asyncio.ensure_future(Filling(helpers, self.repository, rules, self.store, work, self.bar.show).run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop, number, task)

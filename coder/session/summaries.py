@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from msgspec import Struct, structs
 
@@ -153,42 +154,31 @@ def _portions(files: Sequence[TreeFile]) -> list[list[TreeFile]]:
     return portions
 
 
-async def fill(
-    helpers: Helpers,
-    repository: Repository,
-    rules: Rules,
-    store: SummaryStore,
-    work: Work,
-    tell: Callable[[Progress], None],
-) -> Progress:
-    """Make the missing summaries, a bounded number of calls at once. Raises what the client and the store raise: it
-    concerns all, so nothing more is begun; but what is under way is paid for, and waited for.
+@dataclass
+class Filling:
+    """The making of the missing summaries, a bounded number of calls at once; `tell` hears of each step.
 
     What got no usable answer is asked for again file by file, as far as the work then costs no more than was said; what
     fails alone has failed.
     """
-    return await _Filling(helpers, repository, rules, store, work, tell).run()
 
+    helpers: Helpers
+    repository: Repository
+    rules: Rules
+    store: SummaryStore
+    work: Work
+    tell: Callable[[Progress], None]
 
-class _Filling:
-    def __init__(
-        self,
-        helpers: Helpers,
-        repository: Repository,
-        rules: Rules,
-        store: SummaryStore,
-        work: Work,
-        tell: Callable[[Progress], None],
-    ) -> None:
-        self._helpers, self._repository, self._rules = helpers, repository, rules
-        self._store, self._work, self._tell = store, work, tell
-        self._progress = Progress(0, 0, work.files)
+    def __post_init__(self) -> None:
+        self._progress = Progress(0, 0, self.work.files)
         self._again: list[TreeFile] = []
         self._errors: list[CoderError] = []
 
     async def run(self) -> Progress:
+        """Raises what the client and the store raise: it concerns all, so nothing more is begun; but what is under way
+        is paid for, and waited for."""
         self._advance(0, 0)
-        await self._go_through(self._work.calls, lambda: True)
+        await self._go_through(self.work.calls, lambda: True)
         await self._go_through([(file,) for file in self._again], self._stays_within)
         if self._errors:
             raise self._errors[-1]  # of a store that is full the last one counts all that is not kept
@@ -197,7 +187,7 @@ class _Filling:
     def _advance(self, done: int, failed: int) -> None:
         now = self._progress
         self._progress = Progress(now.done + done, now.failed + failed, now.total)
-        self._tell(self._progress)
+        self.tell(self._progress)
 
     async def _go_through(self, calls: Sequence[Sequence[TreeFile]], goes_on: Callable[[], bool]) -> None:
         waiting = deque(calls)
@@ -223,20 +213,20 @@ class _Filling:
 
     async def _take(self, files: Sequence[TreeFile]) -> None:
         """One call, for those of `files` that no other process has paid for meanwhile."""
-        since = await asyncio.to_thread(self._store.known, [file.oid for file in files], self._work.maker)
+        since = await asyncio.to_thread(self.store.known, [file.oid for file in files], self.work.maker)
         self._advance(len(since), 0)
         files = [file for file in files if file.oid not in since]
-        texts, _ = await asyncio.to_thread(read_texts, self._repository, files, self._rules)
-        made = await _attempt(self._helpers, {path: clip(text, MAX_FILE) for path, text in texts.items()})
+        texts, _ = await asyncio.to_thread(read_texts, self.repository, files, self.rules)
+        made = await _attempt(self.helpers, {path: clip(text, MAX_FILE) for path, text in texts.items()})
         found = {file.oid: made[file.path] for file in files if file.path in made}
-        await asyncio.to_thread(self._store.keep, found, self._work.maker)
+        await asyncio.to_thread(self.store.keep, found, self.work.maker)
         left = [file for file in files if file.oid not in found]
         self._again.extend(left if len(files) > 1 else ())
         self._advance(len(found), len(left) if len(files) == 1 else 0)
 
     def _stays_within(self) -> bool:
         """Whether one more call of the usual price costs no more in all than was said to be the most."""
-        client, most = self._helpers.client, self._work.most
+        client, most = self.helpers.client, self.work.most
         cost, calls = client.cost_usd, sum(usage.requests for usage in client.usages)
         return most is None or cost is None or not calls or cost + cost / calls <= most
 
