@@ -254,9 +254,10 @@ CONFIGURED = "configuration"
 
 
 def check_programs(commands: Sequence[TestCommand], root: Path) -> None:
-    """Raises UserError where somebody named a program that is not there: no model can mend that."""
+    """Raises UserError where the command line names a program that is not there: no model can mend that. What the
+    configuration names may be meant for other repositories."""
     path = search_path(os.environ.get("PATH", ""), str(root))
-    for name in (command.argv[0] for command in commands if command.origin in ("flag", CONFIGURED)):
+    for name in (command.argv[0] for command in commands if command.origin == "flag"):
         if "/" not in name and which(name, path=path) is None:
             raise UserError(f"there is no program {name!r} to test with", "install it, or name it with its path")
 
