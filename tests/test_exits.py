@@ -114,6 +114,7 @@ def test_the_time_limit_covers_a_stalled_stream(root: Path) -> None:
         ["run", "x", "--branch", "b"],
         ["run", "x", "--commit", "--branch", ""],
         ["run", "x", "--patch", ""],
+        ["run", "x", "--patch", "fix", "--output-file", "./fix"],
         ["run", "x", "--test", "t", "--no-test"],
         ["run", "x", "--quiet", "--verbose"],
         ["run", "x", "--max-cost", "-1"],

@@ -34,6 +34,9 @@ def command(ctx: click.Context, /, task: str, **options: Any) -> int:
     destination = _destination(options)
     if options["tests"] and options["no_test"]:
         raise click.UsageError("--test and --no-test exclude each other", ctx)
+    files = [Path(options[name]).absolute() for name in ("patch", "output_file", "junit") if options[name]]
+    if len(set(files)) < len(files):
+        raise click.UsageError("--patch, --output-file and --junit need a file each", ctx)
     return run_task(gather(ctx), task, destination, options)
 
 
