@@ -184,11 +184,10 @@ def test_a_change_that_somebody_made_meanwhile_takes_nothing_earlier_back(root: 
         (root / "calc.py").write_text(FIXED)
         return fixes()[1]
 
-    where = ["--output-file", str(root.parent / "r")]
-    with FakeOpenAI([fixes()[0], meanwhile]) as server, open("/dev/full", "wb") as full:
-        process = start(root, server, "--no-test", *flags, *where, stdout=full)
-        process.communicate(timeout=60)
-    assert (process.returncode, json.loads((root.parent / "r").read_text())["checkpoint"]) == (1, None)
+    where = ["--output", "jsonl", "--output-file", "/dev/full"]  # which nobody will hear of
+    with FakeOpenAI([fixes()[0], meanwhile]) as server:
+        ended = coder(root, "run", "mend", "--no-test", *flags, *where, env=server.environ())
+    assert (ended.code, ended.lines[-1]["checkpoint"]) == (1, None)
     assert git(root, "status", "--porcelain") == " M calc.py\n?? earlier.py\n"
     assert git(root, "log", "--format=%s") == "base\n"
 
