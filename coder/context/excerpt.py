@@ -33,7 +33,7 @@ def outline_text(
 
 
 def _declared(symbol: Symbol, weights: Mapping[int, float]) -> float:
-    return sum(weights.get(number, 0.0) for number in numbers(symbol.name)) if weights else 0.0
+    return sum([weights.get(number, 0.0) for number in numbers(symbol.name)]) if weights else 0.0
 
 
 def _is_detail(symbol: Symbol) -> bool:

@@ -6,10 +6,9 @@ of history compare the task with the messages of past commits.
 
 import heapq
 import math
-from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -50,20 +49,16 @@ def find_matches(documents: Sequence[Document], task: Task) -> tuple[Match, ...]
     matches = []
     for term in task.terms:
         number = term.number
-        hits = {place: _times(documents[place], at) for place, at in _holders(words, number)}
+        hits = {
+            place: _times(documents[place], at)
+            for place, ids in enumerate(words)
+            if (at := bisect_left(ids, number)) < len(ids) and ids[at] == number
+        }
         names = frozenset([place for place, name in enumerate(names_of) if number in name])
         folders = frozenset([place for place, folder in enumerate(folders_of) if number in folder])
         known = len(sources & (hits.keys() | names))
         matches.append(Match(term, hits, names, folders, rarity(known, len(sources))))
     return tuple(matches)
-
-
-def _holders(words: Sequence["array[int]"], number: int) -> Iterator[tuple[int, int]]:
-    """The documents that hold the term, and where among their own."""
-    for place, ids in enumerate(words):
-        at = bisect_left(ids, number)
-        if at < len(ids) and ids[at] == number:
-            yield place, at
 
 
 def _times(document: Document, at: int) -> tuple[int, int, int]:
