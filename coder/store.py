@@ -1,6 +1,7 @@
 """Where coder keeps its own things: private directories, whole-file writes, locks and SQLite files that survive a kill.
 
 Everything is 0700/0600 and outside every repository. What is stored, and its meaning, belongs to the rooms above.
+Nothing but the standard library is imported: processes in a sandbox, which see no library, use this module.
 """
 
 import contextlib
@@ -12,13 +13,12 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from coder.errors import Refused, UserError
 
 
-class Places(Struct, frozen=True):
+class Places(NamedTuple):
     """coder's directories: `config` (the user's own files), `state` (kept), `cache` (may be deleted at any time)."""
 
     config: Path
