@@ -139,7 +139,7 @@ def test_a_ledger_damaged_within_is_saved_and_the_day_is_known(tmp_path: Path) -
     break_index(path)
     ledger = _ledger(tmp_path)
     assert ledger.spent(since=start_of_day(time.time())) == (10.0, 0)
-    assert ledger.note == f"the ledger was damaged: it is now {path}.set-aside; 40 calls were saved"
+    assert ledger.note == f"the ledger was damaged: it is now {path}.set-aside; 40 calls saved"
     assert ledger.ignorance(start_of_day(time.time())) == ""
 
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_read_of_a_day_is_a_gap_of_that_day(tmp_path: Path) -> No
     break_page(path, leaves[len(leaves) // 2])
     ledger = _ledger(tmp_path)
     usd, _ = ledger.spent()
-    assert 25 < usd < 100 and ledger.note.endswith(" calls were saved, others may be missing")
+    assert 25 < usd < 100 and ledger.note.endswith(" calls saved, others may be missing")
     assert "was damaged before" in ledger.ignorance(start_of_day(time.time()))
     ledger.close()
     assert _ledger(tmp_path).ignorance(time.time()) == ""  # as of tomorrow

@@ -97,7 +97,8 @@ def test_an_unknown_price_is_said_and_is_no_zero(root: Path) -> None:
         limited = ask(root, server, "--model", "mystery", "--max-cost", "1")
         assert (limited.code, len(server.requests)) == (2, 1)
     assert "the price of mystery is unknown" in limited.result["error"]["message"]
-    assert "calls without a known price" in coder(root, "cost").out
+    told = coder(root, "cost")
+    assert "1 call without a known price" in told.out and not told.err
 
 
 def test_a_dear_turn_is_forecast(root: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_price_comes_first_and_nothing_withheld_leaves(root: Path):
         ended = summarize(root, server)
         assert server.refusals == []
     assert ended.code == 0, ended.err
-    assert re.search(r"4 files in 1 calls, [\d,]+ tokens: about \$0\.\d{4} and at most \$0\.\d{4}", ended.err)
+    assert re.search(r"4 files in 1 call, [\d,]+ tokens: about \$0\.\d{4} and at most \$0\.\d{4}", ended.err)
     assert ended.err.index("about $") < ended.err.index("4 of 4 files")
     assert sent(server) == ["calc.py", "notes.md", "src/cart.py", "src/shop.py"]
     assert "canary" not in str(server.bodies()) and ended.out.startswith("4 files summarised; cost: $0.")

@@ -5,6 +5,7 @@ from typing import cast
 import click
 from msgspec import to_builtins
 
+from coder import amounts
 from coder.cli import doors
 from coder.cli.options import SharedOptions, gather
 from coder.cli.setup import prepare
@@ -67,5 +68,5 @@ def _cells(total: Total) -> tuple[str, ...]:
 
 
 def _note(total: Total) -> str:
-    note = f"  {total.unpriced} calls without a known price" if total.unpriced else ""
+    note = f"  {amounts.count(total.unpriced, 'call')} without a known price" if total.unpriced else ""
     return note + (f"  {total.estimated} at their worst case" if total.estimated else "")

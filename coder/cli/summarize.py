@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
+from coder import amounts
 from coder.cli import doors
 from coder.cli.options import SharedOptions, gather
 from coder.config import Settings
@@ -238,7 +239,8 @@ def forecast(work: "Work") -> str:
         price = f"the price of {work.maker.model} is unknown"
     else:
         price = f"about ${work.about:.4f} and at most ${work.most:.4f} with {work.maker.model}"
-    return f"{work.files} files in {len(work.calls)} calls, {work.tokens:,} tokens: {price}{_rest(work)}"
+    files, calls = amounts.count(work.files, "file"), amounts.count(len(work.calls), "call")
+    return f"{files} in {calls}, {work.tokens:,} tokens: {price}{_rest(work)}"
 
 
 def _rest(work: "Work") -> str:

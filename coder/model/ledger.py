@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from coder import amounts
 from coder.errors import CoderError
 from coder.model.catalog import Model
 from coder.model.logs import LOGS, LogPrice, LogTotal
@@ -121,7 +122,8 @@ class Ledger:
         if connection.aside:
             (known,) = connection.execute("SELECT count(*) FROM calls").fetchone()
             missing = ", others may be missing" if self._gap() else ""
-            self.note = f"the ledger was damaged: it is now {connection.aside}; {known} calls were saved{missing}"
+            saved = f"{amounts.count(known, 'call')} saved{missing}"
+            self.note = f"the ledger was damaged: it is now {connection.aside}; {saved}"
 
     def _renew(self) -> None:
         """Put a new ledger, with what can be saved, in the place of one that turned out to be damaged."""
@@ -179,7 +181,7 @@ class Ledger:
         if not self._select("SELECT 1", ()):
             return self.complaint or "the ledger is not open"
         gap = self._gap()
-        if gap < since:
+        if gap <= since:
             return ""
         then = time.strftime("%Y-%m-%d %H:%M", time.localtime(gap))
         return f"the ledger was damaged before {then}, and calls may be missing"

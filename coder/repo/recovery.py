@@ -6,6 +6,7 @@ again. Bytes that are neither the old file nor coder's are the user's: they stay
 
 from collections.abc import Iterable
 
+from coder import amounts
 from coder.errors import CoderError, Failed
 from coder.repo.journal import Damaged, Journal, Record, Step, Vault, read_record
 from coder.repo.safe_io import Creation, Found, Obstacle, Tree, split
@@ -22,8 +23,7 @@ def recover_locked(vault: Vault, tree: Tree) -> tuple[str, ...]:
     except ValueError:
         return (f"the record of an interrupted change could not be read; it is now {vault.set_aside(file)}",)
     label = visible_line(record.journal.label, 60)
-    count = len(record.journal.files)
-    files = "1 file" if count == 1 else f"{count} files"
+    files = amounts.count(len(record.journal.files), "file")
     if file == vault.committed:
         messages = finish(vault, tree, record)
         return (f"the change “{label}” was interrupted when it was complete ({files}); it was tidied up", *messages)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from coder import amounts
 from coder.agents.subagents import Helpers
 from coder.config import Settings
 from coder.context.tokens import count_tokens
@@ -170,6 +171,4 @@ def summarize(evidence: Evidence, cards: Sequence[TriageCard]) -> str:
     if not failed:
         ran = sum(report.ran for report in evidence.reports)
         return f"No failures: {ran} passed." if ran else "No test was run."
-    failures = "1 failure" if failed == 1 else f"{failed} failures"
-    causes = "1 probable cause" if len(cards) == 1 else f"{len(cards)} probable causes"
-    return f"{failures}, {causes}."
+    return f"{amounts.count(failed, 'failure')}, {amounts.count(len(cards), 'probable cause')}."
