@@ -1,11 +1,11 @@
 """The tool calls of a step: each gets exactly one bounded answer, in order. Knows no tool by name."""
 
-import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Literal
+from typing import Literal
 
 from coder import text
+from coder.agents.together import together
 from coder.agents.tool import Desk, MalformedCall, Tool
 from coder.agents.wrap import clip, gist
 from coder.errors import ToolError
@@ -47,7 +47,7 @@ class Calls:
             outputs[call.call_id] = f"error: not carried out, a reply may hold at most {MAX_CALLS} calls"
         for only_reads, group in groupby(calls[:MAX_CALLS], self._only_reads):
             if only_reads:
-                await _together([self._answer(call, outputs) for call in group])
+                await together([self._answer(call, outputs) for call in group])
             else:
                 for call in group:
                     await self._answer(call, outputs)
@@ -100,13 +100,3 @@ REPEATED = (
     "you made exactly this call before and nothing has changed since: its answer is above. "
     "Take another step, or finish with your answer."
 )
-
-
-async def _together(answers: Sequence[Coroutine[Any, Any, None]]) -> None:
-    tasks = [asyncio.create_task(answer) for answer in answers]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from coder.agents.agent import make_agent
 from coder.agents.subagents import Helpers, Unusable
 from coder.agents.summarizer import MAX_FILE, batches, summarize, summarize_batch, summarizer_version
+from coder.agents.together import together
 from coder.agents.wrap import clip
 from coder.config import RoleSettings, Settings
 from coder.context.index import Index, with_index
@@ -203,13 +204,7 @@ class Filling:
                 except CoderError as error:
                     self._errors.append(error)
 
-        workers = [asyncio.create_task(worker()) for _ in range(min(PARALLEL, len(waiting)))]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for each in workers:
-                each.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        await together(worker() for _ in range(min(PARALLEL, len(waiting))))
 
     async def _take(self, files: Sequence[TreeFile]) -> None:
         """One call, for those of `files` that no other process has paid for meanwhile."""
