@@ -22,6 +22,7 @@ def review(
     act: Callable[[Shown], Awaitable[None]],
     size: tuple[int, int] = (120, 40),
     script: Script | None = None,
+    toasts: bool = False,
 ) -> list[object]:
     """The answers that `act` gives to one review."""
 
@@ -32,7 +33,7 @@ def review(
         await act(screen)
         await screen.until(lambda: bool(screen.session.answers), "an answer")
 
-    session = drive(script or reviewing(proposal), reviewed, size=size)
+    session = drive(script or reviewing(proposal), reviewed, size=size, toasts=toasts)
     assert session is not None
     return session.answers
 
@@ -84,16 +85,13 @@ def test_enter_applies_nothing_while_nothing_is_accepted() -> None:
 
 def test_what_a_review_said_goes_with_it() -> None:
     async def act(screen: Shown) -> None:
-        await screen.write("go")
-        await screen.sees("Review")
-        await screen.grace()
         await screen.press("enter")
         await screen.sees("Nothing is accepted yet")
         await screen.press("ctrl+a", "enter")
         await screen.until(lambda: bool(screen.session.answers), "an answer")
         assert len(screen.app._notifications) == 0
 
-    drive(reviewing(proposal_of(TILL)), act, toasts=True)
+    review(proposal_of(TILL), act, toasts=True)
 
 
 def test_leaving_asks_and_accepts_nothing() -> None:
